@@ -1,0 +1,1 @@
+"""The daemon that journals events and passes them on to workers."""

@@ -1,0 +1,1 @@
+"""What a training loop imports: experiments, runs and the emitting side."""

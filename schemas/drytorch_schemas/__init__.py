@@ -1,0 +1,1 @@
+"""Events, envelopes, topics, wire frames and the journal's records: bytes, no sockets."""

@@ -1,0 +1,1 @@
+"""Trackers, and the workers that feed them."""
