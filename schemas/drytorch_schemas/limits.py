@@ -1,0 +1,29 @@
+"""Every bound that both ends of a connection must agree on; docs/reference/limits.md repeats them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: Protocol version of control messages and uplink frames. A broker refuses a newer one.
+PROTOCOL_VERSION: Final = 1
+#: Version of the events' schema, in every envelope.
+SCHEMA_VERSION: Final = 1
+
+#: Largest encoded envelope, bytes. A larger event is refused in `emit`.
+MAX_EVENT_BYTES: Final = 1 << 20
+#: Most bytes of envelopes in one uplink batch.
+MAX_BATCH_BYTES: Final = 2 << 20
+#: Most envelopes in one uplink batch.
+MAX_BATCH_EVENTS: Final = 2000
+#: Largest message on any socket, bytes: a batch and its header, or an answer to a fetch.
+MAX_MESSAGE_BYTES: Final = 8 << 20
+#: Deepest nesting of maps and arrays in an envelope.
+MAX_DEPTH: Final = 32
+#: Longest name of an experiment, run, source, model or metric, characters.
+MAX_NAME_LENGTH: Final = 10_000
+#: Most metrics in one MetricEvent.
+MAX_METRICS: Final = 10_000
+#: Default and largest size of an answer to a fetch, bytes.
+MAX_FETCH_BYTES: Final = 4 << 20
+#: Most records in an answer to a fetch.
+MAX_FETCH_RECORDS: Final = 10_000
