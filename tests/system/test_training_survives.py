@@ -1,10 +1,10 @@
 """A training goes on as if nothing had happened, whatever happens to broker and workers."""
 
-import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from hosts import Host, eventually, result_of
@@ -19,6 +19,12 @@ def half_way(par_dir: Path) -> None:
     """Wait until the training is in its middle, as its own CSV file shows."""
     csv = par_dir / CSV
     eventually(lambda: csv.exists() and csv.read_text().count("\n") > 5, 30, "a first few rows")
+
+
+def thaw(frozen: list[psutil.Process]) -> None:
+    """Let frozen processes go on."""
+    for process in frozen:
+        process.resume()
 
 
 def no_broker(host: Host, par_dir: Path) -> Callable[[], object]:  # noqa: ARG001 - as the others
@@ -44,7 +50,7 @@ def broker_frozen(host: Host, par_dir: Path) -> Callable[[], object]:
     assert frozen
     for broker in frozen:
         broker.suspend()
-    return lambda: [broker.resume() for broker in frozen]
+    return lambda: thaw(frozen)
 
 
 def workers_frozen(host: Host, par_dir: Path) -> Callable[[], object]:
@@ -54,7 +60,7 @@ def workers_frozen(host: Host, par_dir: Path) -> Callable[[], object]:
     assert frozen
     for worker in frozen:
         worker.suspend()
-    return lambda: [worker.send_signal(signal.SIGCONT) for worker in frozen]
+    return lambda: thaw(frozen)
 
 
 def own_lines(stderr: str) -> list[str]:
