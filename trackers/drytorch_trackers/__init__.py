@@ -1,1 +1,60 @@
-"""Trackers, and the workers that feed them."""
+"""Trackers, and the workers that feed them.
+
+Each class is loaded at first use: a tracker's backend must not cost those who do not use it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from drytorch_trackers.base import Delivery, Tracker, TrackerContext
+    from drytorch_trackers.console import BuiltinLogger
+    from drytorch_trackers.csv_file import CSVDumper
+    from drytorch_trackers.errors import TrackerError, TrackerNotUsedError, TrackersError
+    from drytorch_trackers.loading import MetricLoader
+    from drytorch_trackers.memory import MemoryTracker
+    from drytorch_trackers.progress_bar import TqdmLogger
+
+__all__ = [
+    "BuiltinLogger",
+    "CSVDumper",
+    "Delivery",
+    "MemoryTracker",
+    "MetricLoader",
+    "TqdmLogger",
+    "Tracker",
+    "TrackerContext",
+    "TrackerError",
+    "TrackerNotUsedError",
+    "TrackersError",
+]
+
+_MODULES: Final = {
+    "BuiltinLogger": "console",
+    "CSVDumper": "csv_file",
+    "Delivery": "base",
+    "MemoryTracker": "memory",
+    "MetricLoader": "loading",
+    "TqdmLogger": "progress_bar",
+    "Tracker": "base",
+    "TrackerContext": "base",
+    "TrackerError": "errors",
+    "TrackerNotUsedError": "errors",
+    "TrackersError": "errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List what can be imported from here."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,259 @@
+"""The base class of all trackers, and what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self
+
+from drytorch_schemas import events
+from drytorch_schemas.envelope import Envelope
+from drytorch_trackers.errors import TrackerNotUsedError
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An event on its way into a tracker.
+
+    Attributes:
+        envelope: the event and where it came from.
+        offset: its place in the journal; -1 where it has none.
+        replayed: whether it repeats what lies before the place where the worker goes on.
+    """
+
+    envelope: Envelope
+    offset: int = -1
+    replayed: bool = False
+
+    @property
+    def event(self) -> events.Event:
+        """The event itself."""
+        return self.envelope.event
+
+    @property
+    def run(self) -> str:
+        """UUID of the run, the key of all state that a tracker keeps."""
+        return self.envelope.origin.run
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerContext:
+    """What a worker tells its trackers about the place where they run.
+
+    Attributes:
+        par_dir: folder to write under; never one that came with an event.
+        worker_name: name under which the worker's cursor is kept.
+        terminal: whether the worker's output is a terminal.
+    """
+
+    par_dir: Path
+    worker_name: str = ""
+    terminal: bool = False
+
+
+class Tracker:
+    """Receives the events of runs; override a method per kind of event that you need.
+
+    An object made in the training process is a declaration: a worker builds the real one from the
+    class and the constructor's arguments. Hence the constructor should open nothing.
+
+    Attributes:
+        kinds: the kinds of events wanted, None for all.
+        wants_live: whether `BatchProgressEvent` is wanted also while a pass is under way.
+        wants_whole_run: whether a restart or a late start should give the run from its start.
+        delivery: what is being handled.
+        context: where the tracker runs, after `setup`.
+        declared_args: the constructor's positional arguments.
+        declared_kwargs: the constructor's keyword arguments.
+    """
+
+    kinds: ClassVar[frozenset[str] | None] = None
+    wants_live: ClassVar[bool] = False
+    wants_whole_run: ClassVar[bool] = False
+    _current: ClassVar[Tracker | None] = None
+
+    delivery: Delivery
+    context: TrackerContext
+    declared_args: tuple[Any, ...]
+    declared_kwargs: Mapping[str, Any]
+    _open_runs: set[str]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Keep the constructor's arguments, also where a subclass forgets `super().__init__()`."""
+        tracker = super().__new__(cls)
+        tracker.declared_args = args
+        tracker.declared_kwargs = kwargs
+        tracker._open_runs = set()
+        return tracker
+
+    def setup(self, context: TrackerContext) -> None:
+        """Get ready in the worker, before the first event. Call `super().setup(context)` first."""
+        self.context = context
+
+    def handle(self, delivery: Delivery) -> None:
+        """Take one delivery: keep it as `self.delivery` and notify.
+
+        Args:
+            delivery: an event and where it came from.
+        """
+        self.delivery = delivery
+        self.notify(delivery.envelope.event)
+
+    def notify(self, event: events.Event) -> None:
+        """Take one event: call its `on_...` method, and clean up when the last open run stops.
+
+        Args:
+            event: the event.
+        """
+        run = self.run
+        if isinstance(event, events.StartExperimentEvent):
+            self._open_runs.add(run)
+            self.make_current()
+        getattr(self, METHODS.get(event.kind, "on_unknown"))(event)
+        if isinstance(event, events.StopExperimentEvent):
+            self._open_runs.discard(run)
+            if not self._open_runs:
+                self.reset_current()
+                self.clean_up()
+
+    @property
+    def run(self) -> str:
+        """UUID of the run whose event is handled; empty where `notify` was called directly."""
+        delivery: Delivery | None = getattr(self, "delivery", None)
+        return "" if delivery is None else delivery.run
+
+    def flush(self) -> None:
+        """Make what was handled safe; called before the worker notes how far it is."""
+
+    def clean_up(self) -> None:
+        """Close what is open; called when the last open run stops, and when the worker leaves."""
+
+    # ---- the object that is subscribed in this process
+
+    @classmethod
+    def get_current(cls) -> Self:
+        """Return the object of this class that is subscribed in the current run.
+
+        Raises:
+            TrackerNotUsedError: none is.
+        """
+        current = cls._current
+        if not isinstance(current, cls):
+            raise TrackerNotUsedError(
+                f"No {cls.__name__} is subscribed in a current run: "
+                f"subscribe one before the run starts."
+            )
+        return current
+
+    def make_current(self) -> None:
+        """Become what `get_current` of this object's class returns."""
+        self._set_current(self)
+
+    def reset_current(self) -> None:
+        """Stop being what `get_current` returns, where this object is it."""
+        if self._current is self:
+            self._set_current(None)
+
+    @classmethod
+    def _set_current(cls, tracker: Tracker | None) -> None:
+        cls._current = tracker
+
+    # ---- one method per kind of event, all of which do nothing here
+
+    def on_start_experiment(self, event: events.StartExperimentEvent) -> None:
+        """A run starts."""
+
+    def on_update_experiment(self, event: events.UpdateExperimentEvent) -> None:
+        """Config or tags were extended after the run's start."""
+
+    def on_stop_experiment(self, event: events.StopExperimentEvent) -> None:
+        """A run stops."""
+
+    def on_run_lost(self, event: events.RunLostEvent) -> None:
+        """A run's training process is gone without a word."""
+
+    def on_run_found(self, event: events.RunFoundEvent) -> None:
+        """A run that was said to be lost is back."""
+
+    def on_model_registration(self, event: events.ModelRegistrationEvent) -> None:
+        """A model was registered."""
+
+    def on_actor_registration(self, event: events.ActorRegistrationEvent) -> None:
+        """A source of metrics was registered."""
+
+    def on_start_training(self, event: events.StartTrainingEvent) -> None:
+        """A training starts."""
+
+    def on_end_training(self, event: events.EndTrainingEvent) -> None:
+        """A training ended."""
+
+    def on_terminated_training(self, event: events.TerminatedTrainingEvent) -> None:
+        """A training was terminated early."""
+
+    def on_start_epoch(self, event: events.StartEpochEvent) -> None:
+        """An epoch starts."""
+
+    def on_end_epoch(self, event: events.EndEpochEvent) -> None:
+        """An epoch ended."""
+
+    def on_start_test(self, event: events.StartTestEvent) -> None:
+        """A test starts."""
+
+    def on_end_test(self, event: events.EndTestEvent) -> None:
+        """A test ended."""
+
+    def on_iterate_batch(self, event: events.IterateBatchEvent) -> None:
+        """A pass over a loader starts."""
+
+    def on_batch_progress(self, event: events.BatchProgressEvent) -> None:
+        """A pass over a loader is so far; only the last one of a pass unless `wants_live`."""
+
+    def on_metric(self, event: events.MetricEvent) -> None:
+        """Metrics of one pass or of one step."""
+
+    def on_learning_rate(self, event: events.LearningRateEvent) -> None:
+        """The learning rate was updated."""
+
+    def on_save_model(self, event: events.SaveModelEvent) -> None:
+        """A checkpoint was saved."""
+
+    def on_load_model(self, event: events.LoadModelEvent) -> None:
+        """A checkpoint was loaded."""
+
+    def on_custom(self, event: events.CustomEvent) -> None:
+        """An event of the user's own."""
+
+    def on_loss(self, event: events.LossEvent) -> None:
+        """Events were accepted and will never arrive."""
+
+    def on_unknown(self, event: events.Event) -> None:
+        """An event of a kind that this version does not know."""
+
+
+#: The method for each kind of event.
+METHODS: Final[Mapping[str, str]] = {
+    "StartExperiment": "on_start_experiment",
+    "UpdateExperiment": "on_update_experiment",
+    "StopExperiment": "on_stop_experiment",
+    "RunLost": "on_run_lost",
+    "RunFound": "on_run_found",
+    "ModelRegistration": "on_model_registration",
+    "ActorRegistration": "on_actor_registration",
+    "StartTraining": "on_start_training",
+    "EndTraining": "on_end_training",
+    "TerminatedTraining": "on_terminated_training",
+    "StartEpoch": "on_start_epoch",
+    "EndEpoch": "on_end_epoch",
+    "StartTest": "on_start_test",
+    "EndTest": "on_end_test",
+    "IterateBatch": "on_iterate_batch",
+    "BatchProgress": "on_batch_progress",
+    "Metric": "on_metric",
+    "LearningRate": "on_learning_rate",
+    "SaveModel": "on_save_model",
+    "LoadModel": "on_load_model",
+    "Custom": "on_custom",
+    "Loss": "on_loss",
+    "Unknown": "on_unknown",
+}
