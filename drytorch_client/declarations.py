@@ -1,0 +1,132 @@
+"""Trackers as declarations: what a worker builds the real tracker from."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib.metadata
+import inspect
+import pathlib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from drytorch_client import plain
+from drytorch_client.errors import NotATrackerError, UnknownTrackerError
+from drytorch_client.handover import hand_over
+
+ENTRY_POINTS: Final = "drytorch_trackers"
+_TARGET: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+class Declaration(BaseModel):
+    """A tracker's class and its constructor's arguments.
+
+    Attributes:
+        name: under which it is subscribed.
+        target: `module:Class`, `file.py:Class` with an absolute path, or a short name.
+        args: positional arguments in the plain form of `drytorch_client.plain`.
+        kwargs: keyword arguments, likewise.
+        options: keyword arguments as text, as on a command line; the worker converts them.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+    name: str
+    target: str
+    args: list[Any] = Field(default_factory=list)
+    kwargs: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, str] = Field(default_factory=dict)
+
+    def build(self, load: Callable[[str], type]) -> Any:
+        """Return the tracker itself; called in the worker.
+
+        Args:
+            load: returns the tracker class of a target.
+
+        Raises:
+            TrackerArgumentError: an argument's form is not known here.
+            ImportError: an argument names something that cannot be imported.
+            AttributeError: an argument names something that its module has not.
+        """
+        args = plain.restore(self.args, load)
+        return load(self.target)(*args, **plain.restore(self.kwargs, load))
+
+
+def declare(tracker: Any, name: str = "") -> Declaration:
+    """Return the declaration of a tracker object, or of a tracker named by text.
+
+    Args:
+        tracker: an object, a short name, `module:Class` or `file.py:Class`.
+        name: under which it is subscribed; the class's name by default.
+
+    Raises:
+        UnknownTrackerError: no tracker has this short name, or its file is not there.
+        NotATrackerError: the object is no tracker.
+        NotImportableError: no worker could import the object's class.
+        TrackerArgumentError: an argument cannot be handed to a worker.
+    """
+    if isinstance(tracker, str):
+        target = _named(tracker)
+        return Declaration(name=name or target.rpartition(":")[2], target=target)
+    cls = _checked_class(tracker)
+    target = plain.import_name(cls) or hand_over("Tracker", cls)
+    args = [
+        plain.to_plain(value, f"Argument {number} of tracker {cls.__name__}")
+        for number, value in enumerate(tracker.declared_args, 1)
+    ]
+    kwargs = {
+        key: plain.to_plain(value, f"Argument {key} of tracker {cls.__name__}")
+        for key, value in tracker.declared_kwargs.items()
+    }
+    return Declaration(name=name or cls.__name__, target=target, args=args, kwargs=kwargs)
+
+
+def _checked_class(tracker: Any) -> type:
+    """Return the class of an object that can be a tracker."""
+    if isinstance(tracker, type):
+        raise NotATrackerError(
+            f"{tracker.__name__} is a class, not a tracker: subscribe {tracker.__name__}()."
+        )
+    cls = type(tracker)
+    for attribute in ("declared_args", "declared_kwargs"):
+        if not hasattr(tracker, attribute):
+            raise NotATrackerError(
+                f"{cls.__name__} is not a tracker: derive it from drytorch_trackers.Tracker."
+            )
+    for method in ("notify", "clean_up"):
+        if not callable(getattr(tracker, method, None)):
+            raise NotATrackerError(f"Tracker {cls.__name__} has no method {method}: define it.")
+    if inspect.iscoroutinefunction(getattr(cls, "notify", None)):
+        raise NotATrackerError(
+            f"Method notify of tracker {cls.__name__} is asynchronous: make it a plain method."
+        )
+    return cls
+
+
+@functools.cache
+def short_names() -> Mapping[str, str]:
+    """Return the installed trackers' targets by short name, without importing them."""
+    return {
+        point.name: point.value for point in importlib.metadata.entry_points(group=ENTRY_POINTS)
+    }
+
+
+def _named(text: str) -> str:
+    """Return the target that a text stands for."""
+    if text in short_names():
+        return short_names()[text]
+    path, colon, name = text.rpartition(":")
+    if colon and path.endswith(".py"):
+        file = pathlib.Path(path).absolute()
+        if not file.is_file():
+            raise UnknownTrackerError(
+                f"Tracker {text} cannot be found: there is no file {file}, check the path.", text
+            )
+        return f"{file}:{name}"
+    if _TARGET.fullmatch(text):
+        return text
+    near = difflib.get_close_matches(text, short_names(), n=1)
+    hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(sorted(short_names()))}."
+    raise UnknownTrackerError(f"There is no tracker named {text!r}: {hint}", text)

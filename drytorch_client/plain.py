@@ -1,0 +1,204 @@
+"""Constructor arguments as plain data, and back.
+
+What msgpack cannot carry becomes a map with one key that starts with `!`; a worker turns it back with
+`restore`. The forms travel from a training process to its own workers only, over a private pipe or a
+file that only the user can read, never over a socket: `restore` imports what they name.
+
+| form | stands for |
+|---|---|
+| `{"!path": text}` | a `pathlib.Path`, absolute |
+| `{"!tuple": list}`, `{"!set": list}` | a tuple, a set |
+| `{"!map": [[key, value], ...]}` | a mapping whose keys are not all plain text |
+| `{"!import": "module:name"}` | a class or function that can be imported |
+| `{"!stream": "stdout" or "stderr"}` | this process's stream |
+| `{"!object": {"type": "module:name", "kwargs": map}}` | a dataclass, a pydantic model, an enum's member |
+| `{"!tracker": {"target": text, "args": list, "kwargs": map}}` | another tracker |
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import importlib
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from drytorch_client.errors import TrackerArgumentError
+
+_MAX_DEPTH: Final = 16  # deeper arguments hold a cycle
+_STREAMS: Final = {"stdout": ("stdout", "__stdout__"), "stderr": ("stderr", "__stderr__")}
+
+
+def import_name(value: Any) -> str | None:
+    """Return the `module:qualified name` under which a class or function can be imported.
+
+    Args:
+        value: a class or a function.
+
+    Returns:
+        The name; None where another process could not import it.
+    """
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if not module or not name or module == "__main__" or "<" in name:
+        return None
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return f"{module}:{name}" if found is value else None
+
+
+def import_object(name: str) -> Any:
+    """Import what `import_name` named.
+
+    Args:
+        name: `module:qualified name`.
+
+    Raises:
+        ImportError: the module cannot be imported.
+        AttributeError: the module has no such object.
+    """
+    module, _, path = name.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def to_plain(value: Any, where: str, _depth: int = 0) -> Any:
+    """Return the plain form of a constructor's argument.
+
+    Args:
+        value: the argument.
+        where: tracker and argument, for the error.
+
+    Raises:
+        TrackerArgumentError: another process could not be given this value.
+    """
+    if value is None or type(value) in (bool, int, float, str, bytes):
+        return value
+    if _depth > _MAX_DEPTH:
+        raise TrackerArgumentError(f"{where} is nested too deep to be handed to a worker.")
+    for convert in (_container, _stream, _database_url, _described, _number):
+        found = convert(value, lambda item: to_plain(item, where, _depth + 1))
+        if found is not None:
+            return found[0]
+    raise TrackerArgumentError(
+        f"{where} is a {type(value).__name__}, which cannot be handed to a worker: "
+        f"pass a path, a number, text, or what can be imported from a module."
+    )
+
+
+_Convert = Callable[[Any], Any]
+
+
+def _container(value: Any, convert: _Convert) -> tuple[Any] | None:
+    """Convert paths and containers."""
+    if isinstance(value, os.PathLike):
+        return ({"!path": str(pathlib.Path(value).absolute())},)
+    if isinstance(value, list):
+        return ([convert(item) for item in value],)
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):
+        return ({"!tuple": [convert(item) for item in value]},)
+    if isinstance(value, (set, frozenset)):
+        return ({"!set": [convert(item) for item in value]},)
+    if isinstance(value, Mapping):
+        pairs = [(convert(key), convert(item)) for key, item in value.items()]
+        if all(isinstance(key, str) and not key.startswith("!") for key, _ in pairs):
+            return (dict(pairs),)
+        return ({"!map": [list(pair) for pair in pairs]},)
+    return None
+
+
+def _stream(value: Any, _convert: _Convert) -> tuple[Any] | None:
+    for name, attributes in _STREAMS.items():
+        if any(value is getattr(sys, attribute, None) for attribute in attributes):
+            return ({"!stream": name},)
+    return None
+
+
+def _database_url(value: Any, _convert: _Convert) -> tuple[Any] | None:
+    """Convert SQLAlchemy's engines and URLs, without importing SQLAlchemy."""
+    url = getattr(value, "url", value)
+    render = getattr(url, "render_as_string", None)
+    return None if render is None else (render(hide_password=False),)
+
+
+def _described(value: Any, convert: _Convert) -> tuple[Any] | None:
+    """Convert what a class and keyword arguments describe, classes and functions, and trackers."""
+    if isinstance(value, type) or hasattr(value, "__qualname__"):
+        name = import_name(value)
+        return None if name is None else ({"!import": name},)
+    target = import_name(type(value))
+    if target is None:
+        return None
+    if hasattr(value, "declared_args") and hasattr(value, "declared_kwargs"):
+        args, kwargs = list(value.declared_args), dict(value.declared_kwargs)
+        return ({"!tracker": {"target": target, "args": convert(args), "kwargs": convert(kwargs)}},)
+    if isinstance(value, enum.Enum):
+        fields = {"value": value.value}
+    elif dataclasses.is_dataclass(value):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
+    elif isinstance(value, BaseModel):
+        fields = {name: getattr(value, name) for name in value.model_fields_set}
+    else:
+        return None
+    return ({"!object": {"type": target, "kwargs": convert(fields)}},)
+
+
+def _number(value: Any, _convert: _Convert) -> tuple[Any] | None:
+    """Convert numpy's scalars and subclasses of Python's own types."""
+    for kind in (str, bytes, int, float):
+        if isinstance(value, kind):
+            return (kind(value),)
+    item = getattr(value, "item", None)
+    if item is None or getattr(value, "ndim", 0) != 0:
+        return None
+    plain = item()
+    return (plain,) if type(plain) in (bool, int, float, str, bytes) else None
+
+
+def restore(value: Any, load: Callable[[str], type]) -> Any:
+    """Return the argument that a plain form stands for.
+
+    Args:
+        value: the plain form, from this user's own training process.
+        load: returns the tracker class of a target.
+
+    Raises:
+        TrackerArgumentError: the form is not known here.
+        ImportError: it names something that cannot be imported.
+        AttributeError: it names something that its module has not.
+    """
+    if isinstance(value, list):
+        return [restore(item, load) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1 and (key := next(iter(value))).startswith("!"):
+        return _restore_form(key, value[key], load)
+    return {key: restore(item, load) for key, item in value.items()}
+
+
+def _restore_form(key: str, content: Any, load: Callable[[str], type]) -> Any:
+    if key == "!path":
+        return pathlib.Path(content)
+    if key == "!import":
+        return import_object(content)
+    if key == "!stream":
+        return getattr(sys, content)
+    if key == "!tuple":
+        return tuple(restore(content, load))
+    if key == "!set":
+        return set(restore(content, load))
+    if key == "!map":
+        return {restore(k, load): restore(item, load) for k, item in content}
+    if key == "!object":
+        return import_object(content["type"])(**restore(content["kwargs"], load))
+    if key == "!tracker":
+        arguments = restore(content["args"], load), restore(content["kwargs"], load)
+        return load(content["target"])(*arguments[0], **arguments[1])
+    raise TrackerArgumentError(f"The argument form {key} is not known here: update drytorch-bus.")
