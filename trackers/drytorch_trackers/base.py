@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
@@ -52,6 +52,27 @@ class TrackerContext:
     terminal: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class CurrentRun:
+    """The run that a tracker was subscribed to, as the training process knows it.
+
+    Attributes:
+        experiment: name of the experiment.
+        run_id: identifier of the run.
+        run: UUID of the run.
+        par_dir: the experiment's parent folder.
+        resumed: whether the run continues an earlier one.
+        wait: waits, for a bounded time, until what this process emitted was handled.
+    """
+
+    experiment: str
+    run_id: str
+    run: str
+    par_dir: Path
+    resumed: bool = False
+    wait: Callable[[], None] | None = None
+
+
 class Tracker:
     """Receives the events of runs; override a method per kind of event that you need.
 
@@ -64,6 +85,7 @@ class Tracker:
         wants_whole_run: whether a restart or a late start should give the run from its start.
         delivery: what is being handled.
         context: where the tracker runs, after `setup`.
+        current: in the training process, the run that the tracker is subscribed to.
         declared_args: the constructor's positional arguments.
         declared_kwargs: the constructor's keyword arguments.
     """
@@ -75,6 +97,7 @@ class Tracker:
 
     delivery: Delivery
     context: TrackerContext
+    current: CurrentRun | None
     declared_args: tuple[Any, ...]
     declared_kwargs: Mapping[str, Any]
     _open_runs: set[str]
@@ -84,6 +107,7 @@ class Tracker:
         tracker = super().__new__(cls)
         tracker.declared_args = args
         tracker.declared_kwargs = kwargs
+        tracker.current = None
         tracker._open_runs = set()
         return tracker
 
@@ -131,6 +155,10 @@ class Tracker:
 
     # ---- the object that is subscribed in this process
 
+    def declared(self) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        """Return the positional and keyword arguments that a worker builds this tracker from."""
+        return self.declared_args, self.declared_kwargs
+
     @classmethod
     def get_current(cls) -> Self:
         """Return the object of this class that is subscribed in the current run.
@@ -146,8 +174,14 @@ class Tracker:
             )
         return current
 
-    def make_current(self) -> None:
-        """Become what `get_current` of this object's class returns."""
+    def make_current(self, **run: Any) -> None:
+        """Become what `get_current` of this object's class returns.
+
+        Args:
+            run: in the training process, the fields of `CurrentRun`, for trackers that load.
+        """
+        if run:
+            self.current = CurrentRun(**run)
         self._set_current(self)
 
     def reset_current(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import ClassVar
 
 
 class TrackersError(Exception):
@@ -13,7 +12,7 @@ class TrackersError(Exception):
         exit_code: the code that a command leaves with when this error ends it.
     """
 
-    exit_code: ClassVar[int] = os.EX_SOFTWARE
+    exit_code: int = os.EX_SOFTWARE
 
 
 class TrackerError(TrackersError):
@@ -68,3 +67,39 @@ class ClaimError(TrackersError):
     """The side files that say whose a run's folder is cannot be used."""
 
     exit_code = os.EX_IOERR
+
+
+class WorkError(TrackersError):
+    """A worker or a command cannot go on.
+
+    Attributes:
+        exit_code: the code that the process leaves with.
+    """
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        """Initialize.
+
+        Args:
+            message: what is wrong, where, and what to do, in one sentence.
+            exit_code: the code that the process leaves with.
+        """
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class SourceAwayError(TrackersError):
+    """The source of events does not answer at the moment."""
+
+    exit_code = os.EX_UNAVAILABLE
+
+
+class InterruptedWorkError(TrackersError):
+    """The worker is asked to leave before an event is handled; it stays for the next one."""
+
+    exit_code = os.EX_OK
+
+
+class BrokenTrackerError(TrackersError):
+    """The module of a tracker raises when it is loaded."""
+
+    exit_code = os.EX_USAGE

@@ -1,0 +1,200 @@
+"""From a name to a tracker class: short names, `module:Class` and `file.py:Class`."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import os
+import re
+import sys
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution
+from importlib.metadata import entry_points as all_entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from drytorch_trackers.base import METHODS, Tracker
+from drytorch_trackers.errors import (
+    BrokenTrackerError,
+    MissingExtraError,
+    NotATrackerError,
+    TrackerFileError,
+    UnknownTrackerError,
+)
+
+GROUP: Final = "drytorch_trackers"
+_OWN_DISTRIBUTION: Final = "drytorch-bus"
+_SIMILAR: Final = 0.75
+_REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")
+_EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
+
+
+def entry_points() -> dict[str, EntryPoint]:
+    """Return the installed trackers by short name."""
+    return {point.name: point for point in all_entry_points(group=GROUP)}
+
+
+def load(target: str) -> type[Tracker]:
+    """Return the tracker class that a name leads to.
+
+    Args:
+        target: a short name, `module:Class` or `file.py:Class`.
+
+    Raises:
+        UnknownTrackerError: it leads nowhere (a `TrackerFileError` where a file is not there).
+        MissingExtraError: a library that it needs is not installed.
+        BrokenTrackerError: its module cannot be loaded.
+        NotATrackerError: it is no tracker, or one that cannot work.
+    """
+    module_name, colon, class_name = target.rpartition(":")
+    if colon:
+        return _checked(_attribute(_module(module_name, target), class_name, target), target)
+    points = entry_points()
+    if target not in points:
+        raise UnknownTrackerError(_unknown_name(target, points))
+    point = points[target]
+    try:
+        return _checked(point.load(), target)
+    except ImportError as error:
+        raise MissingExtraError(_install_hint(target, error, point.dist)) from error
+    except AttributeError as error:
+        raise UnknownTrackerError(
+            f"Tracker {target!r} leads to {point.value}, which is not there: "
+            f"install its package again."
+        ) from error
+
+
+def short_name(tracker: type[Tracker]) -> str | None:
+    """Return the short name of a tracker class, where it has one.
+
+    Args:
+        tracker: the class.
+    """
+    value = f"{tracker.__module__}:{tracker.__qualname__}"
+    return next((name for name, point in entry_points().items() if point.value == value), None)
+
+
+def _unknown_name(target: str, points: dict[str, EntryPoint]) -> str:
+    nearest = difflib.get_close_matches(target, points, 1, 0.5)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(sorted(points))}."
+    return f"Tracker {target!r} is unknown: {hint}"
+
+
+def _module(name: str, target: str) -> ModuleType:
+    try:
+        if name.endswith(".py") or os.sep in name:
+            return _module_of_file(Path(name))
+        if str(Path.cwd()) not in sys.path:
+            # last, so that a user's file never hides a library
+            sys.path.append(str(Path.cwd()))
+        return importlib.import_module(name)
+    except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name and _leads_to(name, error.name):
+            raise UnknownTrackerError(
+                f"Tracker {target!r} is unknown: there is no module {error.name}."
+            ) from error
+        raise MissingExtraError(_install_hint(target, error, _own_distribution())) from error
+    except UnknownTrackerError:
+        raise
+    except Exception as error:
+        raise BrokenTrackerError(
+            f"Tracker {target!r} cannot be loaded: {type(error).__name__}: {error}."
+        ) from error
+
+
+def _leads_to(name: str, missing: str) -> bool:
+    return name == missing or name.startswith(f"{missing}.")
+
+
+def _module_of_file(path: Path) -> ModuleType:
+    path = path.expanduser().resolve()
+    if not path.is_file():
+        raise TrackerFileError(f"File {path} of a tracker is not there: check the path.")
+    # two files of one name are two modules
+    name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UnknownTrackerError(f"File {path} is no Python file: name one that ends with .py.")
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _attribute(module: ModuleType, class_name: str, target: str) -> Any:
+    try:
+        return getattr(module, class_name)
+    except AttributeError:
+        classes = [name for name, value in vars(module).items() if isinstance(value, type)]
+        nearest = difflib.get_close_matches(class_name, classes, 1)
+        hint = f": did you mean {nearest[0]}?" if nearest else "."
+        raise UnknownTrackerError(
+            f"Tracker {target!r} is unknown: there is no {class_name!r} in it{hint}"
+        ) from None
+    except ImportError as error:
+        raise MissingExtraError(_install_hint(target, error, _own_distribution())) from error
+
+
+def _checked(found: Any, target: str) -> type[Tracker]:
+    """Refuse what cannot work, before a run relies on it."""
+    if not isinstance(found, type):
+        raise NotATrackerError(f"{target!r} is no class but {type(found).__name__}: name a class.")
+    if not issubclass(found, Tracker):
+        raise NotATrackerError(
+            f"{found.__name__} is no tracker: it lacks the base class drytorch_trackers.Tracker."
+        )
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+        raise NotATrackerError(f"{found.__name__} cannot work as a tracker: it lacks {missing}.")
+    for name in dir(found):
+        if name.startswith("on_") and name not in METHODS.values():
+            nearest = difflib.get_close_matches(name, METHODS.values(), 1, _SIMILAR)
+            if nearest:
+                raise NotATrackerError(
+                    f"{found.__name__}.{name} would never be called: did you mean {nearest[0]}?"
+                )
+    return found
+
+
+# ---- what to install
+
+
+def _own_distribution() -> Distribution | None:
+    try:
+        return distribution(_OWN_DISTRIBUTION)
+    except PackageNotFoundError:
+        return None
+
+
+def _install_hint(target: str, error: ImportError, owner: Distribution | None) -> str:
+    library = (error.name or "").partition(".")[0]
+    if not library:
+        return f"Tracker {target!r} cannot be loaded: {error}."
+    extra = None if owner is None else _extra_for(owner, target, library)
+    package = library if owner is None or extra is None else f"{owner.name}[{extra}]"
+    return (
+        f"Tracker {target!r} needs {library}, which is not installed: run pip install '{package}'."
+    )
+
+
+def _extra_for(owner: Distribution, target: str, library: str) -> str | None:
+    """Return the extra that brings a library: named like the tracker, else by its requirement."""
+    if target in (owner.metadata.get_all("Provides-Extra") or ()):
+        return target
+    for requirement in owner.requires or ():
+        name = _REQUIREMENT.match(requirement)
+        extra = _EXTRA.search(requirement)
+        if name and extra and name[0].lower().replace("-", "_") == library.lower():
+            return extra[1]
+    return None
