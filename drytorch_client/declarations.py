@@ -29,7 +29,6 @@ class Declaration(BaseModel):
         target: `module:Class`, `file.py:Class` with an absolute path, or a short name.
         args: positional arguments in the plain form of `drytorch_client.plain`.
         kwargs: keyword arguments, likewise.
-        options: keyword arguments as text, as on a command line; the worker converts them.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
@@ -37,7 +36,6 @@ class Declaration(BaseModel):
     target: str
     args: list[Any] = Field(default_factory=list)
     kwargs: dict[str, Any] = Field(default_factory=dict)
-    options: dict[str, str] = Field(default_factory=dict)
 
     def build(self, load: Callable[[str], type]) -> Any:
         """Return the tracker itself; called in the worker.
@@ -69,16 +67,17 @@ def declare(tracker: Any, name: str = "") -> Declaration:
     """
     if isinstance(tracker, str):
         target = _named(tracker)
-        return Declaration(name=name or target.rpartition(":")[2], target=target)
+        return Declaration(name=name or full_target(target).rpartition(":")[2], target=target)
     cls = _checked_class(tracker)
     target = plain.import_name(cls) or hand_over("Tracker", cls)
+    given_args, given_kwargs = tracker.declared()
     args = [
         plain.to_plain(value, f"Argument {number} of tracker {cls.__name__}")
-        for number, value in enumerate(tracker.declared_args, 1)
+        for number, value in enumerate(given_args, 1)
     ]
     kwargs = {
         key: plain.to_plain(value, f"Argument {key} of tracker {cls.__name__}")
-        for key, value in tracker.declared_kwargs.items()
+        for key, value in given_kwargs.items()
     }
     return Declaration(name=name or cls.__name__, target=target, args=args, kwargs=kwargs)
 
@@ -90,11 +89,10 @@ def _checked_class(tracker: Any) -> type:
             f"{tracker.__name__} is a class, not a tracker: subscribe {tracker.__name__}()."
         )
     cls = type(tracker)
-    for attribute in ("declared_args", "declared_kwargs"):
-        if not hasattr(tracker, attribute):
-            raise NotATrackerError(
-                f"{cls.__name__} is not a tracker: derive it from drytorch_trackers.Tracker."
-            )
+    if not callable(getattr(tracker, "declared", None)):
+        raise NotATrackerError(
+            f"{cls.__name__} is not a tracker: derive it from drytorch_trackers.Tracker."
+        )
     for method in ("notify", "clean_up"):
         if not callable(getattr(tracker, method, None)):
             raise NotATrackerError(f"Tracker {cls.__name__} has no method {method}: define it.")
@@ -113,10 +111,15 @@ def short_names() -> Mapping[str, str]:
     }
 
 
+def full_target(target: str) -> str:
+    """Return the `module:Class` that a short name stands for, any other target as it is."""
+    return short_names().get(target, target)
+
+
 def _named(text: str) -> str:
     """Return the target that a text stands for."""
     if text in short_names():
-        return short_names()[text]
+        return text  # kept as it is: the worker names the extra to install by it
     path, colon, name = text.rpartition(":")
     if colon and path.endswith(".py"):
         file = pathlib.Path(path).absolute()

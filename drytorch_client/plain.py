@@ -83,7 +83,7 @@ def to_plain(value: Any, where: str, _depth: int = 0) -> Any:
         return value
     if _depth > _MAX_DEPTH:
         raise TrackerArgumentError(f"{where} is nested too deep to be handed to a worker.")
-    for convert in (_container, _stream, _database_url, _described, _number):
+    for convert in (_container, _stream, _described, _database_url, _number):
         found = convert(value, lambda item: to_plain(item, where, _depth + 1))
         if found is not None:
             return found[0]
@@ -136,8 +136,8 @@ def _described(value: Any, convert: _Convert) -> tuple[Any] | None:
     target = import_name(type(value))
     if target is None:
         return None
-    if hasattr(value, "declared_args") and hasattr(value, "declared_kwargs"):
-        args, kwargs = list(value.declared_args), dict(value.declared_kwargs)
+    if callable(declared := getattr(value, "declared", None)):
+        args, kwargs = list(declared()[0]), dict(declared()[1])
         return ({"!tracker": {"target": target, "args": convert(args), "kwargs": convert(kwargs)}},)
     if isinstance(value, enum.Enum):
         fields = {"value": value.value}

@@ -1,0 +1,219 @@
+"""A run from its start to its stop: sender, workers, registry, and the wait at the end."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import pathlib
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from drytorch_client import link, messages
+from drytorch_client.config import ClientConfig
+from drytorch_client.declarations import Declaration
+from drytorch_client.errors import RegistryError, RegistryWarning
+from drytorch_client.identity import RunIdentity
+from drytorch_client.publisher import Publisher
+from drytorch_client.registry import RunRegistry
+from drytorch_client.represent import represent_summary
+from drytorch_client.workers import owed
+from drytorch_client.workers.plan import plan_workers
+from drytorch_client.workers.supervisor import LocalWorker, local_supervisor
+from drytorch_schemas.errors import LocationError
+from drytorch_schemas.events import Event, Status, StopExperimentEvent
+
+#: Longest wait at a run's stop, seconds; the second where the broker is away.
+STOP_SECONDS: Final = 5.0
+AWAY_SECONDS: Final = 2.0
+#: A younger worker is just being started by somebody else.
+_OWED_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a session needs to know of its run.
+
+    Attributes:
+        identity: the run.
+        par_dir: the experiment's parent folder.
+        registry: where its status is written; None for a run that is not recorded.
+        config: options of the client.
+        silent: whether nothing is reported.
+        resumed: whether the run continues an earlier one.
+    """
+
+    identity: RunIdentity
+    par_dir: pathlib.Path
+    registry: RunRegistry | None
+    config: ClientConfig
+    silent: bool
+    resumed: bool
+
+
+class Session:
+    """The active part of a run.
+
+    Attributes:
+        publisher: the run's way to the sender.
+    """
+
+    def __init__(self, plan: Plan, finish_passes: Callable[[], None]) -> None:
+        """Initialize.
+
+        Args:
+            plan: what there is to know of the run.
+            finish_passes: reports the end of passes that were left unfinished.
+        """
+        self._plan = plan
+        self._finish_passes = finish_passes
+        self._sender = None if plan.silent else link.open_sender(plan.config)
+        self.publisher: Final = Publisher(self._sender, plan.identity)
+        self._trackers: list[Any] = []
+        self._workers: list[LocalWorker] = []
+        self._pid = os.getpid()
+        self._stopped = False
+        self.summary: Final[dict[str, Any]] = {}
+
+    def start(
+        self, event: Event, declarations: Sequence[Declaration], trackers: Sequence[Any]
+    ) -> None:
+        """Report the run's start, and start its workers.
+
+        Args:
+            event: the run's start.
+            declarations: the run's trackers.
+            trackers: the objects among them.
+        """
+        plan = self._plan
+        self.write_status("running")
+        atexit.register(self._stop_at_exit)
+        self._make_current(trackers)
+        if self._sender is None:
+            return
+        link.register(self._sender, self.publisher)
+        since = time.time_ns()
+        self.publisher.emit(event)
+        self._start_workers(declarations, since)
+        names = [each.name for each in declarations]
+        url = link.broker_url(plan.config)
+        identity = plan.identity
+        messages.say_start(identity.experiment, identity.run_id, plan.par_dir, names, url)
+
+    def stop(self, status: Status) -> None:
+        """Report the run's end, and wait a bounded time until it is handled.
+
+        Args:
+            status: how the run ended.
+        """
+        if self._stopped or os.getpid() != self._pid:
+            return
+        self._stopped = True
+        atexit.unregister(self._stop_at_exit)
+        self._finish_passes()
+        if status == "failed":
+            self.publisher.drop_held()
+        identity = self._plan.identity
+        summary = represent_summary(self.summary)
+        self.publisher.emit(
+            StopExperimentEvent(
+                exp_name=identity.experiment,
+                run_id=identity.run_id,
+                status=status,
+                summary=summary,
+            )
+        )
+        self.write_status(status)
+        for tracker in self._trackers:
+            tracker.reset_current()
+        if self._sender is not None:
+            self._wait_and_say(status)
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until what was accepted so far is acknowledged.
+
+        Args:
+            timeout: longest wait in seconds.
+
+        Returns:
+            Whether it is.
+        """
+        if self._sender is None:
+            return True
+        self.publisher.release()
+        return bool(self._sender.flush(timeout))
+
+    def status(self) -> Any:
+        """Return how far the sender is."""
+        return link.status_of(self._sender)
+
+    def write_status(self, status: Status) -> None:
+        """Write the run's status into the registry; a failure costs a warning, not the run.
+
+        Args:
+            status: the status.
+        """
+        if self._plan.registry is None:
+            return
+        try:
+            self._plan.registry.update_status(self._plan.identity.run_id, status)
+        except RegistryError as error:
+            warnings.warn(RegistryWarning(str(error)), stacklevel=4)
+
+    def _make_current(self, trackers: Sequence[Any]) -> None:
+        plan, identity = self._plan, self._plan.identity
+        fields: Mapping[str, Any] = {
+            "experiment": identity.experiment,
+            "run_id": identity.run_id,
+            "run": identity.run,
+            "par_dir": plan.par_dir,
+            "resumed": plan.resumed,
+            "wait": self._wait_for_trackers,
+        }
+        for tracker in trackers:
+            tracker.make_current(**fields)
+            self._trackers.append(tracker)
+
+    def _wait_for_trackers(self) -> None:
+        """Wait until what was emitted is handled, as far as that can be known, at most 5 s."""
+        self.flush(STOP_SECONDS)
+
+    def _start_workers(self, declarations: Sequence[Declaration], since: int) -> None:
+        plan, supervisor = self._plan, local_supervisor()
+        specs = plan_workers(
+            declarations,
+            plan.identity,
+            broker=link.broker_url(plan.config),
+            par_dir=plan.par_dir,
+            since=since if plan.resumed else 0,
+        )
+        for each in owed.pending(older_than=_OWED_SECONDS):
+            if not each.stopped:
+                supervisor.start(each.spec, quiet=True)
+        for spec in specs:
+            if spec.owed:
+                with contextlib.suppress(OSError, LocationError):  # the worker runs all the same
+                    owed.put(spec)
+            self._workers.append(supervisor.start(spec))
+
+    def _wait_and_say(self, status: Status) -> None:
+        until = time.monotonic() + STOP_SECONDS
+        if link.is_away(self._sender):
+            until = time.monotonic() + AWAY_SECONDS
+        self.flush(max(until - time.monotonic(), 0.0))
+        left = local_supervisor().wait(self._workers, max(until - time.monotonic(), 0.0))
+        rest = link.rest_of(self._sender)
+        names = [each.name for worker in left for each in worker.spec.declarations]
+        if names:
+            rest.append(f"{', '.join(names)} still at work")
+        identity = self._plan.identity
+        messages.say_end(identity.experiment, identity.run_id, status, self._plan.par_dir, rest)
+
+    def _stop_at_exit(self) -> None:
+        """Stop a run that nobody stopped; the interpreter keeps an error that ended the script."""
+        failed = getattr(sys, "last_value", None) is not None and not hasattr(sys, "ps1")
+        self.stop("failed" if failed else "completed")

@@ -1,0 +1,129 @@
+"""Workers' output on its way to the training process's own streams.
+
+Used where these are no terminal: a pipe, a notebook, pytest. A worker that wrote to such a stream by
+itself would keep it open after the training, and whoever reads it would wait.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import selectors
+import sys
+import threading
+from typing import Any, Final, Literal
+
+StreamName = Literal["stdout", "stderr"]
+_CHUNK: Final = 1 << 16
+
+
+def inheritable(name: StreamName) -> int | None:
+    """Return the descriptor of this process's stream where it is a terminal, else None.
+
+    Args:
+        name: which stream.
+    """
+    stream = getattr(sys, name, None)
+    try:
+        return int(stream.fileno()) if stream is not None and stream.isatty() else None
+    except Exception:  # noqa: BLE001 - a notebook's or a test's stream may lack either, or raise
+        return None
+
+
+class Relay:
+    """One daemon thread that copies pipes to `sys.stdout` and `sys.stderr`."""
+
+    def __init__(self) -> None:
+        """Initialize."""
+        self._selector = selectors.DefaultSelector()
+        self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
+        self._thread: threading.Thread | None = None
+        self._open: dict[int, _Pipe] = {}
+
+    def pipe(self, name: StreamName) -> int:
+        """Return the writing end of a new pipe; the caller closes it after the worker has it.
+
+        Args:
+            name: the stream to copy to.
+
+        Raises:
+            OSError: there are no descriptors left.
+        """
+        reading, writing = os.pipe()
+        with self._lock:
+            pipe = self._open[reading] = _Pipe(reading, name)
+            self._selector.register(reading, selectors.EVENT_READ, pipe)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="drytorch-relay", daemon=True
+                )
+                self._thread.start()
+        return writing
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until every pipe is at its end: nothing more comes.
+
+        Args:
+            timeout: longest wait in seconds.
+        """
+        with self._lock:
+            return self._idle.wait_for(lambda: not self._open, timeout)
+
+    def close_in_child(self) -> None:
+        """Close what a forked child inherited: it would keep pipes open that nobody reads."""
+        for reading in self._open:
+            os.close(reading)
+        self._open.clear()
+
+    def _run(self) -> None:
+        while True:
+            for key, _ in self._selector.select():
+                if not key.data.copy():
+                    self._drop(key.data)
+            with self._lock:
+                if not self._open:
+                    self._thread = None
+                    self._idle.notify_all()
+                    return
+
+    def _drop(self, pipe: _Pipe) -> None:
+        with self._lock:
+            self._selector.unregister(pipe.reading)
+            del self._open[pipe.reading]
+            os.close(pipe.reading)
+
+
+class _Pipe:
+    """The reading end of a pipe, and the stream to copy to."""
+
+    def __init__(self, reading: int, name: StreamName) -> None:
+        self.reading: Final = reading
+        self._name = name
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def copy(self) -> bool:
+        """Copy what there is; return False at the end."""
+        data = os.read(self.reading, _CHUNK)
+        stream = getattr(sys, self._name, None)
+        if stream is not None:
+            _write(stream, data, self._decoder.decode(data, final=not data))
+        return bool(data)
+
+
+def _write(stream: Any, data: bytes, text: str) -> None:
+    """Write to the process's own stream, or to whatever stands in its place; never raise."""
+    try:
+        if stream in (sys.__stdout__, sys.__stderr__):
+            # not by the stream's buffer: a thread that waits in there at the interpreter's end is fatal
+            _write_all(stream.fileno(), data)
+        else:
+            stream.write(text)
+            stream.flush()
+    except Exception:  # noqa: BLE001 - a closed or full stream costs the lines, nothing else
+        return
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]

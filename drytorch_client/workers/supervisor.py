@@ -1,0 +1,245 @@
+"""Starts local workers, and starts them again while this process lives."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import IO, Final
+
+from drytorch_client.workers.relay import Relay, StreamName, inheritable
+from drytorch_client.workers.spec import WorkerSpec
+
+#: Exit codes after which a worker is not started again: done, usage, dead letters, taken, configuration.
+FINAL_CODES: Final = frozenset({os.EX_OK, os.EX_USAGE, 73, os.EX_TEMPFAIL, os.EX_CONFIG})
+_FIRST_DELAY: Final = 0.5  # seconds before a worker is started again; doubles
+_MAX_DELAY: Final = 30.0
+_STABLE: Final = 60.0  # a worker that lived so long has its delay reset
+_TICK: Final = 0.1
+_DRAIN: Final = 0.5  # seconds for the last lines; a worker's own child may hold the pipe open
+
+Command = Callable[[WorkerSpec], Sequence[str]]
+
+
+def worker_command(spec: WorkerSpec) -> list[str]:
+    """Return the command line of a worker. It holds no options: they may be secret.
+
+    Args:
+        spec: the worker.
+    """
+    # -P: a module of the user's beside the script must not hide a library's
+    start = [sys.executable, "-P", "-m", "drytorch_trackers.worker"]
+    return [*start, "--name", spec.name, "--par-dir", spec.par_dir]
+
+
+class LocalWorker:
+    """One worker, over all its starts.
+
+    Attributes:
+        spec: what it is told.
+        exit_code: the code that it left with for good, None before.
+        starts: how often it was started.
+    """
+
+    def __init__(self, spec: WorkerSpec, command: Command, relay: Relay | None) -> None:
+        """Initialize.
+
+        Args:
+            spec: what it is told.
+            command: makes its command line.
+            relay: copies its output; None to send all of it to its log file.
+        """
+        self.spec: Final = spec
+        self.exit_code: int | None = None
+        self.starts = 0
+        self._command = command
+        self._relay = relay
+        self._process: subprocess.Popen[bytes] | None = None
+        self._delay = _FIRST_DELAY
+        self._started = 0.0
+        self._due = 0.0
+
+    @property
+    def running(self) -> bool:
+        """Whether it still has something to do, also while it waits for its next start."""
+        return self.exit_code is None
+
+    def attend(self, now: float) -> None:
+        """Start it where that is due, and note its end.
+
+        Args:
+            now: monotonic time in seconds.
+        """
+        if self.exit_code is not None:
+            return
+        if self._process is None:
+            if now >= self._due:
+                self._start(now)
+            return
+        code = self._process.poll()
+        if code is not None:
+            self._process = None
+            self._ended(code, now)
+
+    def let_go(self) -> None:
+        """Leave the process alone: it outlives this one."""
+        if self._process is not None:
+            # Popen warns about a process that it still takes for its own
+            self._process.returncode = 0
+            self._process = None
+
+    def _ended(self, code: int, now: float) -> None:
+        if code in FINAL_CODES:
+            self.exit_code = code
+            return
+        if now - self._started > _STABLE:
+            self._delay = _FIRST_DELAY
+        self._due = now + self._delay
+        self._delay = min(self._delay * 2, _MAX_DELAY)
+
+    def _start(self, now: float) -> None:
+        self._started = now
+        self.starts += 1
+        try:
+            self._process = _spawn(self._command(self.spec), self.spec, self._relay)
+        except OSError:
+            self._ended(os.EX_OSERR, now)  # no memory or descriptors: try again later
+
+
+def _spawn(
+    command: Sequence[str], spec: WorkerSpec, relay: Relay | None
+) -> subprocess.Popen[bytes]:
+    """Start a worker in a session of its own: no signal for the training's group reaches it."""
+    with contextlib.ExitStack() as opened:
+
+        def output(name: StreamName) -> int:
+            terminal = None if relay is None else inheritable(name)
+            if terminal is not None:
+                return terminal
+            writing = _open_log(spec.log_file) if relay is None else relay.pipe(name)
+            opened.callback(os.close, writing)
+            return writing
+
+        return subprocess.Popen(
+            command,
+            stdin=opened.enter_context(_private_file(spec.to_bytes())),
+            stdout=output("stdout"),
+            stderr=output("stderr"),
+            start_new_session=True,
+        )
+
+
+def _open_log(path: str) -> int:
+    """Open a worker's log for appending; nothing is kept where that is not possible."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except OSError:
+        return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+
+
+def _private_file(content: bytes) -> IO[bytes]:
+    """Return an open file without a name: unlike a pipe it never makes the writer wait."""
+    if hasattr(os, "memfd_create"):
+        file: IO[bytes] = os.fdopen(os.memfd_create("drytorch-worker"), "w+b")
+    else:
+        file = tempfile.TemporaryFile()
+    file.write(content)
+    file.flush()
+    file.seek(0)
+    return file
+
+
+class Supervisor:
+    """All local workers of this process, watched by one daemon thread."""
+
+    def __init__(self, command: Command = worker_command) -> None:
+        """Initialize.
+
+        Args:
+            command: makes a worker's command line.
+        """
+        self.relay: Final = Relay()
+        self._command = command
+        self._workers: list[LocalWorker] = []
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def start(self, spec: WorkerSpec, *, quiet: bool = False) -> LocalWorker:
+        """Start a worker, and start it again when it dies. Returns at once.
+
+        Args:
+            spec: what it is told.
+            quiet: send its output to its log file.
+        """
+        worker = LocalWorker(spec, self._command, None if quiet else self.relay)
+        with self._lock:
+            self._workers.append(worker)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="drytorch-workers", daemon=True
+                )
+                self._thread.start()
+        return worker
+
+    def wait(self, workers: Iterable[LocalWorker], timeout: float) -> list[LocalWorker]:
+        """Wait for workers to end for good, and return those that have not.
+
+        Args:
+            workers: whom to wait for.
+            timeout: longest wait in seconds.
+        """
+        until = time.monotonic() + timeout
+        waited = list(workers)
+        while (left := [each for each in waited if each.running]) and time.monotonic() < until:
+            time.sleep(_TICK / 4)
+        if not left:
+            self.relay.drain(max(min(until - time.monotonic(), _DRAIN), 0.0))
+        return left
+
+    def let_go(self) -> None:
+        """Leave all workers alone; they outlive this process."""
+        for worker in self._workers:
+            worker.let_go()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                self._workers = [each for each in self._workers if each.running]
+                if not self._workers:
+                    self._thread = None
+                    return
+                workers = list(self._workers)
+            for worker in workers:
+                worker.attend(time.monotonic())
+            time.sleep(_TICK)
+
+
+class _Local:
+    """The supervisor of this process, made at first use."""
+
+    supervisor: Supervisor | None = None
+
+
+def local_supervisor() -> Supervisor:
+    """Return the supervisor of this process; a forked child has one of its own."""
+    if _Local.supervisor is None:
+        _Local.supervisor = Supervisor()
+        atexit.register(_Local.supervisor.let_go)
+    return _Local.supervisor
+
+
+def _after_fork() -> None:
+    inherited, _Local.supervisor = _Local.supervisor, None
+    if inherited is not None:
+        inherited.let_go()
+        inherited.relay.close_in_child()
+
+
+os.register_at_fork(after_in_child=_after_fork)
