@@ -53,3 +53,7 @@ class LocationError(SchemaError):
 
 class LockUnsupportedError(LocationError):
     """The file system under a folder has no working flock."""
+
+
+class EndpointError(SchemaError):
+    """A URL does not name a broker."""

@@ -1,4 +1,4 @@
-"""Every bound that both ends of a connection must agree on; docs/reference/limits.md repeats them."""
+"""Every bound that both ends of a connection must agree on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Final
 PROTOCOL_VERSION: Final = 1
 #: Version of the events' schema, in every envelope.
 SCHEMA_VERSION: Final = 1
+#: Version of the journal's and the spool's file format. A reader refuses a newer one.
+FORMAT_VERSION: Final = 1
 
 #: Largest encoded envelope, bytes. A larger event is refused in `emit`.
 MAX_EVENT_BYTES: Final = 1 << 20
@@ -27,3 +29,5 @@ MAX_METRICS: Final = 10_000
 MAX_FETCH_BYTES: Final = 4 << 20
 #: Most records in an answer to a fetch.
 MAX_FETCH_RECORDS: Final = 10_000
+#: Largest payload of one record in a journal segment or a spool file, bytes: the body of one batch.
+MAX_RECORD_BYTES: Final = MAX_BATCH_BYTES + MAX_EVENT_BYTES

@@ -79,7 +79,7 @@ def test_a_newer_major_version(host: Host, tmp_path: Path) -> None:
     from drytorch_schemas import records
 
     header = records.Header(
-        format=records.JOURNAL_FORMAT, version=99, journal="ab" * 16, first=0, salt=1, created=1
+        format=records.JOURNAL, version=99, journal="ab" * 16, first=0, salt=1, created=1
     )
     (tmp_path / SEGMENT).write_bytes(records.encode_header(header))
     one_sentence(host.drytorch("replay", SEGMENT, "--to", "csv"), 65, "99", "pdate")
