@@ -1,0 +1,1 @@
+"""The journal in files: segments, their indexes, recovery after any death."""

@@ -1,0 +1,139 @@
+"""Where each record of a segment lies, and its topic: in memory, and in a side file once closed.
+
+The side file is a shortcut only: where it is missing, damaged or does not fit its segment, the
+segment is read again.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from zlib import crc32
+
+from drytorch_broker import atomic_file
+from drytorch_broker.log import TopicKey, Wanted
+from drytorch_schemas.errors import DecodingError
+from drytorch_schemas.packing import pack, unpack
+
+_FORMAT: Final = f"drytorch-index-1-{sys.byteorder}"
+_CRC_BYTES: Final = 4
+#: A segment's index takes 8 bytes a record; a larger file is none of ours.
+_MAX_BYTES: Final = 1 << 28
+
+
+@dataclass(slots=True)
+class SegmentIndex:
+    """Places of the records of one segment. Place 0 is the segment's first offset.
+
+    Attributes:
+        positions: where each record begins, bytes; 0 for one that is damaged or missing.
+        topics: number of each record's topic in `table`, from 1; 0 for what is no envelope.
+        table: the topics.
+    """
+
+    positions: array[int] = field(default_factory=lambda: array("I"))
+    topics: array[int] = field(default_factory=lambda: array("I"))
+    table: list[TopicKey] = field(default_factory=list)
+    _numbers: dict[TopicKey, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def add(self, position: int, topic: TopicKey | None) -> None:
+        """Add the next record.
+
+        Args:
+            position: where it begins in the file.
+            topic: its topic; None for what is no envelope.
+        """
+        self.positions.append(position)
+        self.topics.append(0 if topic is None else self.number(topic))
+
+    def number(self, topic: TopicKey) -> int:
+        """Return the number of a topic, a new one where it is new."""
+        known = self._numbers.get(topic)
+        if known is None:
+            self.table.append(topic)
+            known = self._numbers[topic] = len(self.table)
+        return known
+
+    def pad(self, count: int) -> None:
+        """Add records that are damaged or missing, up to a number of records."""
+        missing = count - len(self)
+        if missing > 0:
+            self.positions.extend([0] * missing)
+            self.topics.extend([0] * missing)
+
+    def truncate(self, count: int) -> None:
+        """Forget all but the first records."""
+        del self.positions[count:]
+        del self.topics[count:]
+
+    def matching(self, start: int, end: int, wanted: Wanted | None) -> Iterator[int]:
+        """Yield the places of envelopes whose topic is wanted.
+
+        Args:
+            start: first place.
+            end: stop before this place.
+            wanted: which topics; None for all.
+        """
+        numbers = {
+            number for number, topic in enumerate(self.table, 1) if wanted is None or wanted(topic)
+        }
+        if numbers:
+            topics, positions = self.topics, self.positions
+            for place in range(start, min(end, len(self))):
+                if topics[place] in numbers and positions[place]:
+                    yield place
+
+    def save(self, path: Path, size: int, salt: int) -> None:
+        """Write the side file.
+
+        Args:
+            path: where to.
+            size: bytes of the segment that this index covers.
+            salt: the segment's salt, so that no other segment's index fits.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        packed = pack(
+            {
+                "format": _FORMAT,
+                "size": size,
+                "salt": salt,
+                "table": [list(topic) for topic in self.table],
+                "positions": self.positions.tobytes(),
+                "topics": self.topics.tobytes(),
+            }
+        )
+        atomic_file.write(path, packed + crc32(packed).to_bytes(_CRC_BYTES, "big"))
+
+    @classmethod
+    def load(cls, path: Path, size: int, salt: int) -> SegmentIndex | None:
+        """Return the index from a side file, None where it is missing, damaged or another's.
+
+        Args:
+            path: the side file.
+            size: bytes of the segment.
+            salt: the segment's salt.
+        """
+        try:
+            data = path.read_bytes()
+            packed, crc = data[:-_CRC_BYTES], data[-_CRC_BYTES:]
+            if crc32(packed).to_bytes(_CRC_BYTES, "big") != crc:
+                return None
+            fields = unpack(packed, _MAX_BYTES)
+            if (fields["format"], fields["size"], fields["salt"]) != (_FORMAT, size, salt):
+                return None
+            index = cls(array("I"), array("I"), [TopicKey(*topic) for topic in fields["table"]])
+            index.positions.frombytes(fields["positions"])
+            index.topics.frombytes(fields["topics"])
+        except (OSError, DecodingError, KeyError, TypeError, ValueError):
+            return None
+        index._numbers = {topic: number for number, topic in enumerate(index.table, 1)}
+        return index if len(index.positions) == len(index.topics) else None
