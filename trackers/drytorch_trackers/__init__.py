@@ -9,10 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from drytorch_client.errors import TrackerNotUsedError
     from drytorch_trackers.base import Delivery, Tracker, TrackerContext
     from drytorch_trackers.console import BuiltinLogger
     from drytorch_trackers.csv_file import CSVDumper
-    from drytorch_trackers.errors import TrackerError, TrackerNotUsedError, TrackersError
+    from drytorch_trackers.errors import TrackerError, TrackersError
     from drytorch_trackers.loading import MetricLoader
     from drytorch_trackers.memory import MemoryTracker
     from drytorch_trackers.progress_bar import TqdmLogger
@@ -32,17 +33,17 @@ __all__ = [
 ]
 
 _MODULES: Final = {
-    "BuiltinLogger": "console",
-    "CSVDumper": "csv_file",
-    "Delivery": "base",
-    "MemoryTracker": "memory",
-    "MetricLoader": "loading",
-    "TqdmLogger": "progress_bar",
-    "Tracker": "base",
-    "TrackerContext": "base",
-    "TrackerError": "errors",
-    "TrackerNotUsedError": "errors",
-    "TrackersError": "errors",
+    "BuiltinLogger": "drytorch_trackers.console",
+    "CSVDumper": "drytorch_trackers.csv_file",
+    "Delivery": "drytorch_trackers.base",
+    "MemoryTracker": "drytorch_trackers.memory",
+    "MetricLoader": "drytorch_trackers.loading",
+    "TqdmLogger": "drytorch_trackers.progress_bar",
+    "Tracker": "drytorch_trackers.base",
+    "TrackerContext": "drytorch_trackers.base",
+    "TrackerError": "drytorch_trackers.errors",
+    "TrackerNotUsedError": "drytorch_client.errors",
+    "TrackersError": "drytorch_trackers.errors",
 }
 
 
@@ -50,7 +51,7 @@ def __getattr__(name: str) -> Any:
     """Load what is asked for (PEP 562)."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    value = getattr(importlib.import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
 

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Final, Self
 
 from drytorch_schemas import events
 from drytorch_schemas.envelope import Envelope
-from drytorch_trackers.errors import TrackerNotUsedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +163,12 @@ class Tracker:
         """Return the object of this class that is subscribed in the current run.
 
         Raises:
-            TrackerNotUsedError: none is.
+            TrackerNotUsedError: none is (the client's error: a user catches one class).
         """
         current = cls._current
         if not isinstance(current, cls):
+            from drytorch_client.errors import TrackerNotUsedError
+
             raise TrackerNotUsedError(
                 f"No {cls.__name__} is subscribed in a current run: "
                 f"subscribe one before the run starts."

@@ -19,10 +19,6 @@ class TrackerError(TrackersError):
     """A tracker cannot do what it was asked to."""
 
 
-class TrackerNotUsedError(TrackersError):
-    """No object of a tracker class is subscribed in the current run."""
-
-
 class UnknownTrackerError(TrackersError):
     """A tracker's name or path leads nowhere."""
 

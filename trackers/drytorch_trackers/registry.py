@@ -59,12 +59,15 @@ def load(target: str) -> type[Tracker]:
     try:
         return _checked(point.load(), target)
     except ImportError as error:
+        if _is_of_module(point.module, error):
+            raise UnknownTrackerError(_not_there(target, point)) from error
         raise MissingExtraError(_install_hint(target, error, point.dist)) from error
     except AttributeError as error:
-        raise UnknownTrackerError(
-            f"Tracker {target!r} leads to {point.value}, which is not there: "
-            f"install its package again."
-        ) from error
+        raise UnknownTrackerError(_not_there(target, point)) from error
+
+
+def _not_there(target: str, point: EntryPoint) -> str:
+    return f"Tracker {target!r} leads to {point.value}, which is not there: install it again."
 
 
 def short_name(tracker: type[Tracker]) -> str | None:
@@ -92,7 +95,7 @@ def _module(name: str, target: str) -> ModuleType:
             sys.path.append(str(Path.cwd()))
         return importlib.import_module(name)
     except ImportError as error:
-        if isinstance(error, ModuleNotFoundError) and error.name and _leads_to(name, error.name):
+        if _is_of_module(name, error):
             raise UnknownTrackerError(
                 f"Tracker {target!r} is unknown: there is no module {error.name}."
             ) from error
@@ -105,8 +108,9 @@ def _module(name: str, target: str) -> ModuleType:
         ) from error
 
 
-def _leads_to(name: str, missing: str) -> bool:
-    return name == missing or name.startswith(f"{missing}.")
+def _is_of_module(name: str, error: ImportError) -> bool:
+    """Tell whether the module itself is missing, and not something that it imports."""
+    return isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}.")
 
 
 def _module_of_file(path: Path) -> ModuleType:
