@@ -1,7 +1,7 @@
 """Events of made-up runs, and ways to feed them to a tracker."""
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +52,21 @@ def stop(run_id: str = RUN_ID) -> events.StopExperimentEvent:
 
 
 def metric(
-    epoch: int, source: str = "Trainer", model: str = "net", step: int | None = None, **values: Any
+    epoch: int,
+    source: str = "Trainer",
+    *,
+    model: str = "net",
+    step: int | None = None,
+    values: Mapping[str, float] | None = None,
+    **more: float,
 ) -> events.MetricEvent:
     """Return the metrics of a pass."""
     return events.MetricEvent(
-        model_name=model, source_name=source, epoch=epoch, metrics=values, step=step
+        model_name=model,
+        source_name=source,
+        epoch=epoch,
+        metrics={**(values or {}), **more},
+        step=step,
     )
 
 

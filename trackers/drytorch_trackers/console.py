@@ -18,6 +18,7 @@ from drytorch_trackers.console_format import (
 )
 from drytorch_trackers.console_switches import (
     FormatterStyle,
+    check_style,
     disable_default_handler,
     disable_propagation,
     enable_default_handler,
@@ -70,7 +71,11 @@ class BuiltinLogger(Tracker):
             stream: `stderr`, `stdout`, an open text stream, or None to print nothing.
             formatter: `drytorch`, or `progress` to overwrite epochs and model states.
             propagate: hand lines to the root logger too.
+
+        Raises:
+            ValueError: there is no such stream or formatter.
         """
+        check_style(formatter)
         self._options: dict[str, Any] = {
             "verbosity": verbosity,
             "stream": None if stream is None else terminal.checked(stream),

@@ -44,6 +44,19 @@ def set_verbosity(level_no: int) -> None:
     _switched["verbosity"] = level_no
 
 
+def check_style(style: str) -> None:
+    """Refuse what is no style of lines.
+
+    Args:
+        style: name of a style.
+
+    Raises:
+        ValueError: there is no such style.
+    """
+    if style not in ("drytorch", "progress"):
+        raise ValueError(f"Formatter {style!r} is unknown: use 'drytorch' or 'progress'.")
+
+
 def set_formatter(style: FormatterStyle) -> None:
     """Choose how lines look.
 
@@ -53,8 +66,7 @@ def set_formatter(style: FormatterStyle) -> None:
     Raises:
         ValueError: there is no such style.
     """
-    if style not in ("drytorch", "progress"):
-        raise ValueError(f"Formatter {style!r} is unknown: use 'drytorch' or 'progress'.")
+    check_style(style)
     for handler in logger.handlers:
         if isinstance(handler, logging.StreamHandler):
             handler.formatter = ProgressFormatter() if style == "progress" else DryTorchFormatter()
