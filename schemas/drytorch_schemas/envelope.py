@@ -1,20 +1,31 @@
 """The envelope: an event and where it came from, and its msgpack form.
 
-The msgpack form is a map with these keys, in this order: `v` schema version, `kind`, `producer`, `seq`,
-`experiment`, `run_id`, `run` (UUID), `rank`, `host`, `time` (nanoseconds since 1970, UTC), `event` (the fields
-of the event). `again` follows where the event repeats a run's context for a broker that lost it.
+The msgpack form is a map with these keys, in this order: `v` schema version, `kind`, `producer`,
+`seq`, `experiment`, `run_id`, `run` (UUID), `rank`, `host`, `time` (nanoseconds since 1970, UTC),
+`event` (the fields of the event). `again` follows where the event repeats a run's context for a
+broker that lost it.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Final
 
 from drytorch_schemas import topics
-from drytorch_schemas.errors import DecodingError
-from drytorch_schemas.events import Event
-from drytorch_schemas.limits import MAX_EVENT_BYTES, MAX_NAME_LENGTH, SCHEMA_VERSION
+from drytorch_schemas.errors import DecodingError, EncodingError
+from drytorch_schemas.events import Event, UnknownEvent
+from drytorch_schemas.events.base import is_fully_typed
+from drytorch_schemas.limits import (
+    MAX_EVENT_BYTES,
+    MAX_ID_LENGTH,
+    MAX_NAME_LENGTH,
+    MAX_PRODUCER_LENGTH,
+    MAX_SEQUENCE,
+    SCHEMA_VERSION,
+)
 from drytorch_schemas.packing import pack, unpack
 
 #: The fields that every reader may rely on, and their types.
@@ -31,6 +42,15 @@ FIELDS: Final[Mapping[str, type]] = {
     "time": int,
     "event": dict,
 }
+_values_of = itemgetter(*FIELDS)
+_TYPES: Final = tuple(FIELDS.values())
+_MAX_TIME: Final = 2**64
+_U64: Final = struct.Struct(">BQ")
+_U64_MARK: Final = 0xCF
+_MAP: Final = bytes([0x80 + len(FIELDS)])
+_MAP_AND_AGAIN: Final = bytes([0x81 + len(FIELDS)])
+_EVENT_KEY: Final = pack("event")
+_AGAIN: Final = pack("again") + pack(True)  # noqa: FBT003  # msgpack's own true
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +72,27 @@ class Origin:
     run: str
     rank: int
     host: str
+    _encoded: dict[str, tuple[bytes, bytes]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def encoded(self, kind: str) -> tuple[bytes, bytes]:
+        """Return the bytes around the sequence number that all envelopes of a kind share.
+
+        Args:
+            kind: kind of the event.
+
+        Raises:
+            EncodingError: a name is not valid Unicode.
+        """
+        parts = self._encoded.get(kind)
+        if parts is None:
+            before = ("v", SCHEMA_VERSION, "kind", kind, "producer", self.producer, "seq")
+            run = ("experiment", self.experiment, "run_id", self.run_id, "run", self.run)
+            place = ("rank", self.rank, "host", self.host, "time")
+            parts = b"".join(map(pack, before)), b"".join(map(pack, run + place))
+            self._encoded[kind] = parts
+        return parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +118,7 @@ class Envelope:
     @property
     def kind(self) -> str:
         """Kind of the event, also of an unknown one."""
-        name = getattr(self.event, "name", "")
-        return str(name) if self.event.kind == "Unknown" else self.event.kind
+        return self.event.name if isinstance(self.event, UnknownEvent) else self.event.kind
 
     @property
     def topic(self) -> str:
@@ -111,24 +151,36 @@ def encode_fields(
         again: whether this repeats a run's context.
 
     Raises:
-        EncodingError: a field has no msgpack form.
+        EncodingError: a field has no msgpack form, or no reader would take it: too large, too deep,
+            or a map key that is no text.
     """
-    wire = {
-        "v": SCHEMA_VERSION,
-        "kind": kind,
-        "producer": origin.producer,
-        "seq": seq,
-        "experiment": origin.experiment,
-        "run_id": origin.run_id,
-        "run": origin.run,
-        "rank": origin.rank,
-        "host": origin.host,
-        "time": time,
-        "event": fields,
-    }
-    if again:
-        wire["again"] = True
-    return pack(wire)
+    before, between = origin.encoded(kind)
+    packed = (
+        _MAP_AND_AGAIN if again else _MAP,
+        before,
+        _U64.pack(_U64_MARK, seq),
+        between,
+        _U64.pack(_U64_MARK, time),
+        _EVENT_KEY,
+        pack(fields),
+        _AGAIN if again else b"",
+    )
+    data = b"".join(packed)
+    if len(data) > MAX_EVENT_BYTES:
+        raise EncodingError(
+            f"{kind} of {len(data)} bytes is larger than the {MAX_EVENT_BYTES} bytes allowed"
+        )
+    if not is_fully_typed(kind):
+        _refuse_unreadable(data)
+    return data
+
+
+def _refuse_unreadable(data: bytes) -> None:
+    """Find out here, and not at the broker, what no reader would take: depth, keys, sizes."""
+    try:
+        unpack(data, MAX_EVENT_BYTES)
+    except DecodingError as error:
+        raise EncodingError(f"no reader would take the event: {error}") from error
 
 
 def encode(envelope: Envelope) -> bytes:
@@ -138,16 +190,14 @@ def encode(envelope: Envelope) -> bytes:
         envelope: the envelope to encode.
 
     Raises:
-        EncodingError: a field of the event has no msgpack form.
+        EncodingError: as `encode_fields` does.
     """
     return encode_fields(
         envelope.origin,
         envelope.kind,
         envelope.seq,
         envelope.time,
-        getattr(envelope.event, "fields", None) or envelope.event.to_wire()
-        if envelope.event.kind == "Unknown"
-        else envelope.event.to_wire(),
+        envelope.event.to_wire(),
         again=envelope.again,
     )
 
@@ -155,7 +205,8 @@ def encode(envelope: Envelope) -> bytes:
 def check(wire: Any) -> Mapping[str, Any]:
     """Return the map of an envelope after looking at the fields that everybody relies on.
 
-    The event's own fields are not looked at: a newer writer's kinds must pass through.
+    The event's own fields are not looked at: a newer writer's kinds must pass through, and so must
+    its schema version.
 
     Args:
         wire: a decoded msgpack value from outside.
@@ -165,15 +216,32 @@ def check(wire: Any) -> Mapping[str, Any]:
     """
     if type(wire) is not dict:
         raise DecodingError(f"an envelope must be a map, not {type(wire).__name__}")
-    for name, expected in FIELDS.items():
-        if type(wire.get(name)) is not expected:
-            raise DecodingError(f"field {name} of an envelope must be of type {expected.__name__}")
-    if not wire["kind"] or not wire["experiment"] or not wire["run_id"] or wire["seq"] < 0:
+    try:
+        fits = tuple(map(type, _values_of(wire))) == _TYPES
+    except KeyError:
+        fits = False
+    if not fits:
+        raise DecodingError(_misfit(wire))
+    kind, experiment, run_id = wire["kind"], wire["experiment"], wire["run_id"]
+    if not kind or not experiment or not run_id:
         raise DecodingError("kind, experiment and run_id of an envelope must not be empty")
-    if max(len(wire["kind"]), len(wire["experiment"]), len(wire["run_id"])) > MAX_NAME_LENGTH:
+    if max(len(kind), len(experiment), len(run_id)) > MAX_NAME_LENGTH:
         raise DecodingError(f"a name of an envelope has more than {MAX_NAME_LENGTH} characters")
+    if not 0 < len(wire["producer"]) <= MAX_PRODUCER_LENGTH or len(wire["run"]) > MAX_ID_LENGTH:
+        raise DecodingError("producer or run of an envelope is empty or too long")
+    if not (0 <= wire["seq"] < MAX_SEQUENCE and 0 <= wire["time"] < _MAX_TIME and wire["v"] > 0):
+        raise DecodingError("v, seq or time of an envelope is out of range")
     checked: Mapping[str, Any] = wire
     return checked
+
+
+def _misfit(wire: Mapping[str, Any]) -> str:
+    name, expected = next(
+        (name, expected)
+        for name, expected in FIELDS.items()
+        if type(wire.get(name)) is not expected
+    )
+    return f"field {name} of an envelope must be of type {expected.__name__}"
 
 
 def from_map(wire: Mapping[str, Any]) -> Envelope:
@@ -197,7 +265,7 @@ def from_map(wire: Mapping[str, Any]) -> Envelope:
     return Envelope(origin, wire["seq"], wire["time"], event, wire["v"], bool(wire.get("again")))
 
 
-def decode(data: bytes | memoryview) -> Envelope:
+def decode(data: bytes) -> Envelope:
     """Return the envelope that bytes from outside hold.
 
     Args:

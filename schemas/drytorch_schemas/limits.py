@@ -31,3 +31,16 @@ MAX_FETCH_BYTES: Final = 4 << 20
 MAX_FETCH_RECORDS: Final = 10_000
 #: Largest payload of one record in a journal segment or a spool file, bytes: the body of one batch.
 MAX_RECORD_BYTES: Final = MAX_BATCH_BYTES + MAX_EVENT_BYTES
+#: Sequence numbers and offsets stay below this.
+MAX_SEQUENCE: Final = 1 << 63
+#: Longest id of a producer, characters.
+MAX_PRODUCER_LENGTH: Final = 64
+#: Longest name of a worker, characters.
+MAX_ID_LENGTH: Final = 255
+#: Most items in one array or map of an envelope or message.
+MAX_ITEMS: Final = 1 << 17
+#: Most filters in one request.
+MAX_FILTERS: Final = 64
+#: Bounds of a producer's secret, bytes.
+MIN_TOKEN_BYTES: Final = 8
+MAX_TOKEN_BYTES: Final = 64

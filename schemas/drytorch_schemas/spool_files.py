@@ -22,7 +22,7 @@ from drytorch_schemas import records
 from drytorch_schemas.errors import DecodingError, NotAJournalError, VersionError
 from drytorch_schemas.folders import LOCK_FILE, private_folder
 from drytorch_schemas.journal_reader import read
-from drytorch_schemas.limits import FORMAT_VERSION
+from drytorch_schemas.limits import FORMAT_VERSION, MAX_TOKEN_BYTES, MIN_TOKEN_BYTES
 from drytorch_schemas.packing import pack, unpack
 from drytorch_schemas.record_order import Damage, batch_count
 
@@ -47,7 +47,7 @@ class SpoolMeta(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
     version: int = FORMAT_VERSION
     producer: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-    token: Annotated[bytes, Field(min_length=8, max_length=64)]
+    token: Annotated[bytes, Field(min_length=MIN_TOKEN_BYTES, max_length=MAX_TOKEN_BYTES)]
     broker: str = ""
     journal: str = ""
     host: str

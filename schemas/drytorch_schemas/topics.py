@@ -1,7 +1,7 @@
 """Addresses of envelopes: building, taking apart and matching topics.
 
-A topic is `<experiment>/<run id>/<kind>/`, broadest level first. Every level ends with a slash, since
-ZeroMQ matches subscriptions by prefix and `run1` must not match `run10`.
+A topic is `<experiment>/<run id>/<kind>/`, broadest level first. Every level ends with a slash,
+since ZeroMQ matches subscriptions by prefix and `run1` must not match `run10`.
 """
 
 from __future__ import annotations
@@ -43,11 +43,25 @@ def escape(name: str) -> str:
 
 
 def unescape(level: str) -> str:
-    """Return the name that a level of a topic stands for."""
-    return unquote(level, errors="strict")
+    """Return the name that a level of a topic stands for.
+
+    Args:
+        level: one level as `escape` makes it.
+
+    Raises:
+        TopicError: `escape` would have written it in another way.
+    """
+    try:
+        name = unquote(level, errors="strict")
+        canonical = escape(name) == level
+    except UnicodeDecodeError:
+        canonical = False
+    if not canonical:
+        raise TopicError(f"{level!r} is no level of a topic: its escapes are wrong.")
+    return name
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=1024)
 def build(experiment: str, run_id: str, kind: str) -> str:
     """Return the topic of a kind of event in a run.
 
@@ -74,22 +88,19 @@ def split(topic: str) -> tuple[str, str, str]:
     levels = topic.split("/")
     if len(levels) != _LEVELS + 1 or levels[-1] or not all(levels[:-1]):
         raise TopicError(f"{topic!r} is not a topic: expected <experiment>/<run id>/<kind>/.")
-    try:
-        experiment, run_id, kind = (unescape(level) for level in levels[:-1])
-    except UnicodeDecodeError:
-        raise TopicError(f"{topic!r} is not a topic: its escapes are not UTF-8.") from None
+    experiment, run_id, kind = (unescape(level) for level in levels[:-1])
     return experiment, run_id, kind
 
 
 @dataclass(frozen=True, slots=True)
 class TopicFilter:
-    """Which envelopes somebody wants. Empty fields do not restrict.
+    """Which envelopes somebody wants: those that all fields admit.
 
     Attributes:
         experiment: shell-style glob on the experiment's name, case-sensitive.
         run_id: shell-style glob on the run id, case-sensitive.
-        run: exact UUID of one run, as 32 hexadecimal digits.
-        kinds: the kinds wanted.
+        run: exact UUID of one run, as 32 hexadecimal digits; None for any.
+        kinds: the kinds wanted; empty for all.
     """
 
     experiment: str = "*"
@@ -99,8 +110,8 @@ class TopicFilter:
 
     def matches_run(self, experiment: str, run_id: str, run: str) -> bool:
         """Tell whether a run's envelopes are wanted, whatever their kind."""
-        if self.run is not None:
-            return self.run == run
+        if self.run is not None and self.run != run:
+            return False
         return fnmatch.fnmatchcase(experiment, self.experiment) and fnmatch.fnmatchcase(
             run_id, self.run_id
         )
@@ -112,7 +123,11 @@ class TopicFilter:
         return self.matches_run(experiment, run_id, run)
 
     def prefix(self) -> str:
-        """Return the longest topic prefix that every matching topic starts with."""
+        """Return the topic prefix, of whole levels, that every matching topic starts with.
+
+        Raises:
+            TopicError: a pattern without wild cards cannot be a name, so that nothing matches it.
+        """
         prefix = ""
         for pattern in (self.experiment, self.run_id):
             if any(wild in pattern for wild in "*?["):
