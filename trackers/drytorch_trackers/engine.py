@@ -1,0 +1,303 @@
+"""Feeds trackers: order, context, retries, dead letters, flush before commit.
+
+The engine knows no sockets and no clock. It is given records in offset order and tells its `Sink`
+how far it is. Each tracker sees every matching durable event at least once, in order; what a
+tracker could not handle becomes a `Letter`, and the tracker goes on with the next event, until too
+many in a row stop it. A tracker's fault is its own: the others are given the event.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from drytorch_schemas.envelope import Envelope, check, from_map
+from drytorch_schemas.errors import DecodingError
+from drytorch_schemas.events import CONTEXT_KINDS, UnknownEvent
+from drytorch_schemas.limits import MAX_EVENT_BYTES
+from drytorch_schemas.packing import unpack
+from drytorch_schemas.topics import TopicFilter, matches_any
+from drytorch_trackers.base import Delivery, Tracker, TrackerContext
+from drytorch_trackers.hosted import HostedTracker, Pace, Policy
+from drytorch_trackers.run_book import BOOK_KINDS, RunBook
+
+log = logging.getLogger("drytorch_worker")
+
+_TRACEBACKS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter: an event that a tracker could not handle.
+
+    Attributes:
+        offset: where the event lies in the journal.
+        tracker: name of the tracker, empty for all.
+        error: what was raised, in one line.
+        topic: the event's topic.
+    """
+
+    offset: int
+    tracker: str
+    error: str
+    topic: str = ""
+
+
+class Sink(Protocol):
+    """What an engine tells, and whom it asks for the past."""
+
+    def put_aside(self, letters: Sequence[Letter]) -> None:
+        """Keep dead letters; called before the cursor passes them."""
+
+    def commit(self, cursor: int, last_error: str) -> None:
+        """Keep the cursor: everything below it is handled and flushed."""
+
+    def history(self, run: str, before: int, *, whole: bool) -> Iterable[tuple[int, bytes]]:
+        """Yield a run's context, or all of it, below an offset: offsets and envelopes."""
+
+
+class Engine:
+    """Trackers, and how far they are.
+
+    Attributes:
+        hosted: the trackers, in the order in which each event is given to them.
+        runs: the runs that were met.
+        finished: counts finished calls, failed ones included: a watchdog looks whether it moves.
+        handled: events that were given to trackers.
+        pending: dead letters that are not put aside yet.
+    """
+
+    def __init__(
+        self,
+        trackers: Mapping[str, Tracker],
+        sink: Sink,
+        *,
+        filters: Sequence[TopicFilter] = (TopicFilter(),),
+        since: int = 0,
+        policy: Policy | None = None,
+        pace: Pace,
+        on_failure: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        """Initialize.
+
+        Args:
+            trackers: the trackers by name.
+            sink: is told cursor and dead letters.
+            filters: which envelopes are wanted; others are passed over.
+            since: what was emitted before belongs to an earlier start of a resumed run and is
+                passed over, but for trackers that want the whole run; nanoseconds since 1970, UTC.
+            policy: how failing trackers are treated.
+            pace: where time comes from.
+            on_failure: is told one line for a person when a tracker fails.
+        """
+        self._policy = policy or Policy()
+        self.hosted = [
+            HostedTracker(name, tracker, self._policy, pace) for name, tracker in trackers.items()
+        ]
+        self.runs = RunBook()
+        self.finished = 0
+        self.handled = 0
+        self.pending: list[Letter] = []
+        self._sink = sink
+        self._filters = list(filters)
+        self._since = since
+        self._on_failure = on_failure
+        self._undecodable = 0
+        self._whole = any(each.tracker.wants_whole_run for each in self.hosted)
+
+    @property
+    def alive(self) -> bool:
+        """Whether any tracker still works."""
+        return any(not each.stopped for each in self.hosted)
+
+    @property
+    def failures(self) -> int:
+        """Events that could not be handled, and trackers that were stopped."""
+        return self._undecodable + sum(e.failures + bool(e.stopped) for e in self.hosted)
+
+    @property
+    def last_error(self) -> str:
+        """The last error of the first tracker that has one."""
+        return next((f"{e.name}: {e.last_error}" for e in self.hosted if e.last_error), "")
+
+    @property
+    def commit_is_due(self) -> bool:
+        """Whether so many dead letters wait that they should be put aside now."""
+        return len(self.pending) >= self._policy.commit_letters
+
+    def setup(self, context: TrackerContext) -> None:
+        """Get the trackers ready.
+
+        Args:
+            context: what they are told about this place.
+        """
+        for each in self.hosted:
+            each.setup(context)
+            self._report_stop(each)
+
+    def handle(self, offset: int, payload: bytes, *, replayed: bool = False) -> None:
+        """Give one record to the trackers that want it.
+
+        Args:
+            offset: where it lies in the journal.
+            payload: the encoded envelope.
+            replayed: whether it lies before the place where the worker goes on.
+
+        Raises:
+            InterruptedWorkError: the worker is asked to leave; the record counts as not handled.
+            SourceAwayError: the run's context could not be asked for; likewise.
+        """
+        try:
+            wire = check(unpack(payload, MAX_EVENT_BYTES))
+            if not self._wanted(wire):
+                return
+            envelope = from_map(wire)
+        except DecodingError as error:
+            self._pass_over(offset, error)
+            return
+        if self._is_past(envelope):
+            self._give(Delivery(envelope, offset, replayed=True), whole_only=True)
+            return
+        if not replayed and wire["run"] not in self.runs and envelope.kind != "StartExperiment":
+            self.catch_up(wire["run"], offset)
+        self.runs.note(envelope, complete=not replayed)
+        new = self.runs.is_new(envelope, wire["event"])
+        if envelope.again and not new:
+            return
+        self._give(Delivery(envelope, offset, replayed or envelope.again))
+
+    def catch_up(self, run: str, before: int) -> None:
+        """Give the past of a run that the worker meets in its middle, marked as replayed.
+
+        Args:
+            run: UUID of the run.
+            before: the offset at which the worker goes on.
+
+        Raises:
+            SourceAwayError: the past could not be asked for.
+        """
+        for offset, payload in self._sink.history(run, before, whole=self._whole):
+            self.handle(offset, payload, replayed=True)
+        self.runs.complete(run)
+
+    def handle_live(self, envelope: Envelope) -> None:
+        """Give a live event to the trackers that want it, if its run is known.
+
+        Args:
+            envelope: the event.
+        """
+        if envelope.origin.run not in self.runs:
+            return
+        delivery = Delivery(envelope)
+        for each in self.hosted:
+            if each.tracker.wants_live and each.wants(envelope.kind, unknown=False):
+                each.handle_live(delivery)
+
+    def flush(self) -> None:
+        """Flush the trackers; one that cannot is stopped."""
+        for each in self.hosted:
+            if not each.broken and not each.flush():
+                self._report_stop(each)
+            self.finished += 1
+
+    def commit(self, cursor: int) -> bool:
+        """Flush, put dead letters aside, then keep the cursor; tell whether it was kept.
+
+        Args:
+            cursor: everything below it was handled.
+
+        Raises:
+            InterruptedWorkError: the worker is asked to leave while a flush fails.
+            SourceAwayError: the sink is away; nothing is lost by trying again later.
+        """
+        working = [each for each in self.hosted if not each.broken]
+        self.flush()
+        if all(each.broken for each in self.hosted):
+            return False  # what was not flushed must come again
+        for each in working:
+            if each.broken:
+                self.pending.append(Letter(max(cursor - 1, 0), each.name, each.stopped))
+        if self.pending:
+            self._sink.put_aside(self.pending)
+            self.pending = []
+        self._sink.commit(cursor, self.last_error)
+        return True
+
+    def clean_up(self) -> None:
+        """Let every tracker close what it has open."""
+        for each in self.hosted:
+            if not each.broken and not each.clean_up():
+                each.failures += 1
+                self._report(each, "failed to clean up")
+            self.finished += 1
+
+    def _wanted(self, wire: Mapping[str, Any]) -> bool:
+        return matches_any(
+            self._filters, wire["experiment"], wire["run_id"], wire["run"], wire["kind"]
+        )
+
+    def _is_past(self, envelope: Envelope) -> bool:
+        """Tell whether an event belongs to a start of the run before the one that is wanted."""
+        if not self._since:
+            return False
+        # the broker may note the loss of an earlier start only after the next one began
+        early_note = (
+            envelope.kind in {"RunLost", "RunFound"} and envelope.origin.run not in self.runs
+        )
+        return envelope.time < self._since or early_note
+
+    def _give(self, delivery: Delivery, *, whole_only: bool = False) -> None:
+        kind = delivery.envelope.kind
+        unknown = isinstance(delivery.event, UnknownEvent)
+        for each in self.hosted:
+            if not each.wants(kind, unknown=unknown) or not self._fits(each, delivery):
+                continue
+            if whole_only and not each.tracker.wants_whole_run:
+                continue
+            if not each.handle(delivery):
+                self._put_aside(each, delivery)
+            self.finished += 1
+        self.handled += 1
+
+    def _fits(self, hosted: HostedTracker, delivery: Delivery) -> bool:
+        """Tell whether a tracker gets it: of what is replayed most want the context only."""
+        if not delivery.replayed or hosted.tracker.wants_whole_run:
+            return True
+        return delivery.envelope.kind in CONTEXT_KINDS
+
+    def _put_aside(self, hosted: HostedTracker, delivery: Delivery) -> None:
+        envelope = delivery.envelope
+        self.pending.append(Letter(delivery.offset, hosted.name, hosted.last_error, envelope.topic))
+        if hosted.failures <= _TRACEBACKS:
+            log.warning("%s", hosted.last_traceback)
+        if hosted.failures == 1:
+            self._report(hosted, f"could not handle {envelope.kind}, which is put aside")
+        self._report_stop(hosted)
+
+    def _pass_over(self, offset: int, error: DecodingError) -> None:
+        self.pending.append(Letter(offset, "", f"{type(error).__name__}: {error}"))
+        self._undecodable += 1
+        self._on_failure(f"The record at offset {offset} cannot be read and is put aside: {error}")
+
+    def _report(self, hosted: HostedTracker, what: str) -> None:
+        self._on_failure(f"{hosted.name} {what}: {hosted.last_error}")
+
+    def _report_stop(self, hosted: HostedTracker) -> None:
+        if hosted.stopped:
+            self._on_failure(f"{hosted.name} is stopped: {hosted.stopped}")
+
+
+def kinds_wanted(trackers: Iterable[Tracker]) -> tuple[str, ...]:
+    """Return the kinds that must be fetched for some trackers; empty for all.
+
+    Args:
+        trackers: the trackers of one worker.
+    """
+    wanted = set(BOOK_KINDS)
+    for each in trackers:
+        if each.kinds is None:
+            return ()
+        wanted |= each.kinds
+    return tuple(sorted(wanted))

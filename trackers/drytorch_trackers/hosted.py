@@ -1,0 +1,184 @@
+"""One tracker in a worker: call it, try again, give up on an event, give up on the tracker."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from drytorch_trackers.base import Delivery, Tracker, TrackerContext
+from drytorch_trackers.errors import FolderTakenError, InterruptedWorkError
+
+_ERROR_CHARACTERS: Final = 2000
+_FOLDER_PAUSE: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How often a failing tracker is called again, and when the worker gives up.
+
+    Attributes:
+        delays: seconds before each further attempt at an event.
+        delays_in_a_row: the same, where the event before could not be handled either.
+        max_in_a_row: dead letters in a row after which the tracker is given no more events.
+        wait_for_folder: wait as long as it takes while another worker writes to a run's folder.
+        commit_seconds: longest time between two commits while events come.
+        commit_letters: dead letters after which a commit is due at once.
+    """
+
+    delays: tuple[float, ...] = (0.1, 0.5, 2.0)
+    delays_in_a_row: tuple[float, ...] = (0.1, 0.5)
+    max_in_a_row: int = 20
+    wait_for_folder: bool = False
+    commit_seconds: float = 0.5
+    commit_letters: int = 100
+
+
+@dataclass(slots=True)
+class Pace:
+    """Where time comes from, so that tests need none.
+
+    Attributes:
+        sleep: waits so many seconds, less where the worker is asked to leave.
+        leaving: tells whether the worker is asked to leave.
+    """
+
+    sleep: Callable[[float], None]
+    leaving: Callable[[], bool] = lambda: False
+
+
+class HostedTracker:
+    """A tracker, and how it has been doing.
+
+    Attributes:
+        name: the tracker's name in messages and dead letters.
+        tracker: the object itself.
+        stopped: why it is given no more events; empty while it works.
+        in_a_row: events in a row that it could not handle.
+        failures: events that it could not handle.
+        last_error: its last error in one line.
+        last_traceback: where that came from.
+        broken: whether it could not be set up or flushed: it is not to be called at all.
+    """
+
+    def __init__(self, name: str, tracker: Tracker, policy: Policy, pace: Pace) -> None:
+        self.name = name
+        self.tracker = tracker
+        self.stopped = ""
+        self.in_a_row = 0
+        self.failures = 0
+        self.last_error = ""
+        self.last_traceback = ""
+        self.broken = False
+        self._policy = policy
+        self._pace = pace
+
+    def wants(self, kind: str, *, unknown: bool) -> bool:
+        """Tell whether the tracker is to be given a kind of event.
+
+        Args:
+            kind: the kind as it stands in the envelope.
+            unknown: whether this version does not know the kind; only who names it gets it.
+        """
+        kinds = self.tracker.kinds
+        if self.stopped:
+            return False
+        if kinds is None:
+            return not unknown
+        return kind in kinds
+
+    def setup(self, context: TrackerContext) -> None:
+        """Get the tracker ready; stop it where it cannot.
+
+        Args:
+            context: what the worker tells it.
+        """
+        if not self._attempt(lambda: self.tracker.setup(context)):
+            self.broken = True
+            self.stopped = f"it could not be set up ({self.last_error})"
+
+    def handle(self, delivery: Delivery) -> bool:
+        """Give the tracker an event, again after failures; tell whether it was handled.
+
+        Args:
+            delivery: the event.
+
+        Raises:
+            InterruptedWorkError: the worker is asked to leave before the event is handled.
+            FolderTakenError: another worker writes to the run's folder, and waiting is not wanted.
+        """
+        if self._attempt(lambda: self.tracker.handle(delivery)):
+            self.in_a_row = 0
+            return True
+        self.in_a_row += 1
+        self.failures += 1
+        if self.in_a_row >= self._policy.max_in_a_row:
+            self.stopped = f"{self.in_a_row} events in a row failed ({self.last_error})"
+        return False
+
+    def handle_live(self, delivery: Delivery) -> None:
+        """Give the tracker a live event once: a newer one follows anyway.
+
+        Args:
+            delivery: the event.
+        """
+        self._call(lambda: self.tracker.handle(delivery))
+
+    def flush(self) -> bool:
+        """Flush; stop the tracker where it cannot, and tell whether it could."""
+        if self._attempt(self.tracker.flush):
+            return True
+        self.broken = True
+        self.stopped = f"it could not flush ({self.last_error})"
+        return False
+
+    def clean_up(self) -> bool:
+        """Let the tracker close what it has open; tell whether that went well."""
+        return self._attempt(self.tracker.clean_up, patient=False)
+
+    def _attempt(self, action: Callable[[], None], *, patient: bool = True) -> bool:
+        policy = self._policy
+        delays = iter(policy.delays_in_a_row if self.in_a_row else policy.delays)
+        while (error := self._call(action)) is not None:
+            if isinstance(error, FolderTakenError):
+                self._wait_for_folder(error)
+                continue
+            delay = next(delays, None)
+            if delay is None or not patient:
+                return False
+            self._pause(delay)
+        return True
+
+    def _call(self, action: Callable[[], None]) -> BaseException | None:
+        try:
+            action()
+        except BaseException as error:  # noqa: BLE001 - sys.exit in a tracker is its failure only
+            self.last_error = one_line(error)
+            self.last_traceback = traceback.format_exc(limit=20)
+            return error
+        return None
+
+    def _wait_for_folder(self, error: FolderTakenError) -> None:
+        if not self._policy.wait_for_folder:
+            raise error
+        self._pause(_FOLDER_PAUSE)
+
+    def _pause(self, seconds: float) -> None:
+        self._pace.sleep(seconds)
+        if self._pace.leaving():
+            raise InterruptedWorkError(f"{self.name} was asked to leave")
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error as one line of bounded length.
+
+    Args:
+        error: what was raised.
+    """
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - an exception class of the user's own may fail to print
+        text = ""
+    name = type(error).__name__
+    return f"{name}: {text}"[:_ERROR_CHARACTERS] if text else name

@@ -1,0 +1,173 @@
+"""A worker's stdout, stderr and log file: what cannot be shown any more goes to the file.
+
+A local worker's output is relayed by the training process, or goes to the terminal that both share.
+Either can go away first. A stream made here then switches to the log file, also for what libraries
+write to the descriptor.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+_LOG_BYTES: Final = 4 << 20
+_LOG_DAYS: Final = 14
+_STDOUT, _STDERR = 1, 2
+
+
+class BoundedLog:
+    """A log file and one older one, each of bounded size. Never raises: a log is not worth it."""
+
+    def __init__(self, path: Path, max_bytes: int = _LOG_BYTES) -> None:
+        """Open the file for appending.
+
+        Args:
+            path: the file; its folder is made.
+            max_bytes: size at which it becomes the older one, and a new one begins.
+        """
+        self._path = path
+        self._max_bytes = max_bytes
+        self._file = self._open()
+
+    def write(self, data: bytes) -> None:
+        """Append bytes; lose them where the file cannot be written."""
+        try:
+            if os.fstat(self._file).st_size + len(data) > self._max_bytes:
+                self._turn()
+            os.write(self._file, data[-self._max_bytes :])
+        except OSError:
+            return
+
+    def take_over(self, descriptor: int) -> None:
+        """Let a descriptor that leads nowhere lead to the file."""
+        try:
+            os.dup2(self._file, descriptor)
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def _open(self) -> int:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            return os.open(self._path, flags, 0o600)
+        except OSError:
+            return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+
+    def _turn(self) -> None:
+        # the older file keeps what went before; descriptors that were taken over follow it there
+        self._path.replace(self._path.with_name(self._path.name + ".1"))
+        old, self._file = self._file, self._open()
+        os.close(old)
+
+
+class LastingStream(io.RawIOBase):
+    """Writes to a descriptor while that works, then to the log. Cannot be closed by a tracker."""
+
+    def __init__(self, descriptor: int, log: BoundedLog) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._log = log
+        self._lost = False
+
+    def writable(self) -> bool:
+        """Say that this can be written to."""
+        return True
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        """Tell whether the descriptor is a terminal."""
+        try:
+            return not self._lost and os.isatty(self._descriptor)
+        except OSError:
+            return False
+
+    def write(self, data: bytes | bytearray | memoryview, /) -> int:  # type: ignore[override]  # typeshed: Buffer
+        """Write to the descriptor, or to the log once that is gone."""
+        if not self._lost:
+            try:
+                return os.write(self._descriptor, data)
+            except BlockingIOError:
+                return self._to_log(data)
+            except OSError:  # the reader or the terminal is gone, or somebody closed the descriptor
+                self._lost = True
+                self._log.take_over(self._descriptor)
+        return self._to_log(data)
+
+    def close(self) -> None:
+        """Stay open: a tracker that closes stdout harms only its own line."""
+
+    def _to_log(self, data: bytes | bytearray | memoryview) -> int:
+        self._log.write(bytes(data))
+        return len(data)
+
+
+def install(log: BoundedLog) -> None:
+    """Put lasting streams in the place of `sys.stdout` and `sys.stderr`.
+
+    Args:
+        log: takes what cannot be shown any more.
+    """
+    sys.stdout = _text(_STDOUT, log)
+    sys.stderr = _text(_STDERR, log)
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]  # Final in typeshed
+
+
+def _text(descriptor: int, log: BoundedLog) -> io.TextIOWrapper:
+    raw: io.RawIOBase = LastingStream(descriptor, log)
+    buffered = io.BufferedWriter(raw)
+    return io.TextIOWrapper(
+        buffered, encoding="utf-8", errors="backslashreplace", line_buffering=True
+    )
+
+
+class _LogHandler(logging.Handler):
+    def __init__(self, log: BoundedLog) -> None:
+        super().__init__()
+        self._log = log
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.write(self.format(record).encode(errors="backslashreplace") + b"\n")
+
+
+def log_to(logger: logging.Logger, log: BoundedLog) -> Callable[[], None]:
+    """Send a logger's messages to the log file only, and return what undoes that.
+
+    Args:
+        logger: the worker's logger.
+        log: the file.
+    """
+    handler = _LogHandler(log)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    return lambda: logger.removeHandler(handler)
+
+
+def remove_old_logs(folder: Path, *, now: float | None = None) -> None:
+    """Remove logs that nobody has written to for two weeks.
+
+    Args:
+        folder: where the logs are.
+        now: seconds since 1970; the current time by default.
+    """
+    oldest = (time.time() if now is None else now) - _LOG_DAYS * 86400
+    try:
+        for path in folder.glob("*.log*"):
+            if path.stat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
+    except OSError:
+        return
