@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Final
 
-from drytorch_schemas import topics
+from drytorch_schemas import topics, upgrade
 from drytorch_schemas.errors import DecodingError, EncodingError
 from drytorch_schemas.events import Event, UnknownEvent
 from drytorch_schemas.events.base import is_fully_typed
@@ -261,8 +261,9 @@ def from_map(wire: Mapping[str, Any]) -> Envelope:
         rank=wire["rank"],
         host=wire["host"],
     )
-    event = Event.from_wire(wire["kind"], wire["event"])
-    return Envelope(origin, wire["seq"], wire["time"], event, wire["v"], bool(wire.get("again")))
+    kind, version = wire["kind"], wire["v"]
+    event = Event.from_wire(kind, upgrade.EVENTS.apply(kind, version, wire["event"]))
+    return Envelope(origin, wire["seq"], wire["time"], event, version, bool(wire.get("again")))
 
 
 def decode(data: bytes) -> Envelope:

@@ -6,13 +6,16 @@ not give: each `Damage` has its place, its bytes and the offsets that are lost.
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from drytorch_schemas.errors import NotAJournalError
+from drytorch_schemas.limits import MAX_SEQUENCE
 from drytorch_schemas.record_order import Damage, OrderedReader
 from drytorch_schemas.record_stream import Placed, Record, scan
 from drytorch_schemas.records import Header, header_size
@@ -104,7 +107,7 @@ def read(
     """
     reader = OrderedReader()
     if isinstance(source, Path):
-        items = _folder(reader, source, from_offset) if source.is_dir() else _file(reader, source)
+        items = _folder(source, from_offset) if source.is_dir() else _file(reader, source)
     elif isinstance(source, Sequence):
         items = _several(reader, source)
     else:
@@ -140,12 +143,11 @@ def _file(reader: OrderedReader, path: Path) -> Iterator[Record | Damage]:
         yield from reader.stream(file, path.name, str(path))
 
 
-def _folder(
-    reader: OrderedReader, folder: Path, from_offset: int | None
-) -> Iterator[Record | Damage]:
+def _folder(folder: Path, from_offset: int | None) -> Iterator[Record | Damage]:
     paths = segments(folder)
     if not paths:
         raise NotAJournalError(f"{folder} holds no journal segments: give a journal folder.")
+    reader = OrderedReader(_most_common_journal(paths))
     for path, following in zip(paths, [*paths[1:], None], strict=True):
         if following and from_offset is not None and first_offset(following) <= from_offset:
             continue
@@ -158,8 +160,23 @@ def _folder(
 
 
 def _several(reader: OrderedReader, paths: Sequence[Path]) -> Iterator[Record | Damage]:
-    for path in sorted(paths, key=lambda path: read_header(path).first):
+    for path in sorted(paths, key=_first):
         yield from _file(reader, path)
+
+
+def _first(path: Path) -> int:
+    try:
+        return read_header(path).first
+    except NotAJournalError:
+        return MAX_SEQUENCE  # reading it will tell what is wrong
+
+
+def _most_common_journal(paths: Sequence[Path]) -> str | None:
+    ids: Counter[str] = Counter()
+    for path in paths:
+        with contextlib.suppress(NotAJournalError, FileNotFoundError):
+            ids[read_header(path).journal] += 1
+    return max(ids, key=ids.__getitem__, default=None)
 
 
 def _from(items: Iterator[Record | Damage], offset: int | None) -> Iterator[Record | Damage]:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Final
 
+from drytorch_schemas import upgrade
 from drytorch_schemas.record_stream import Gap, Placed, Record, scan
-from drytorch_schemas.records import BATCH, JOURNAL, Header, header_size
+from drytorch_schemas.records import BATCH, BEGINNINGS, JOURNAL, Header, header_size
 
 _ARRAY32: Final = 0xDD
 
@@ -52,14 +53,20 @@ class OrderedReader:
         expected: the offset that comes next, None before the first header.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, journal: str | None = None) -> None:
+        """Initialize.
+
+        Args:
+            journal: id of the journal to read; None for that of the first header.
+        """
         self.header: Header | None = None
         self.header_end = 0
         self.expected: int | None = None
-        self._journal: str | None = None
+        self._journal = journal
         self._gap: Gap | None = None
         self._skipped: Damage | None = None
         self._foreign = False
+        self._old = False
         self._source = ""
         self._copies = 0
 
@@ -77,17 +84,19 @@ class OrderedReader:
             OSError: reading failed.
         """
         self._source = source
-        self.header, self.header_end, self._foreign = None, 0, False
+        self.header, self.header_end, self._foreign, self._old = None, 0, False, False
         for item in scan(stream, what):
             if type(item) is Record:
-                plain = self._gap is None and self._skipped is None and not self._foreign
-                if plain and item.offset == self.expected:
+                special = self._gap or self._skipped or self._foreign or self._old
+                if item.offset == self.expected and not special:
                     self.expected = self._next(item)
                     yield item
                 else:
                     yield from self._unexpected(item)
             elif type(item) is Placed:
                 yield from self._begin(item)
+            elif type(item) is Gap and self._foreign:
+                self._skip(item)
             elif type(item) is Gap:
                 yield from self._flush_skipped()
                 self._gap = item
@@ -106,13 +115,18 @@ class OrderedReader:
         yield from self._flush_skipped()
         yield from self._settle(record.position, record.offset, "records are missing")
         self.expected = self._next(record)
-        yield record
+        yield self._upgraded(record)
 
-    def _skip(self, record: Record) -> None:
+    def _upgraded(self, record: Record) -> Record:
+        if not self._old or self.header is None:
+            return record
+        return upgrade.FILES.apply(self.header.format, self.header.version, record)
+
+    def _skip(self, item: Record | Gap) -> None:
         if self._skipped is None:
             reason = "offsets that came before come again"
-            self._skipped = self._damage(record.position, 0, reason)
-        end = record.position + record.size
+            self._skipped = self._damage(item.position, 0, reason)
+        end = item.position + item.size
         self._skipped = replace(self._skipped, size=end - self._skipped.position)
 
     def _flush_skipped(self) -> Iterator[Damage]:
@@ -129,6 +143,7 @@ class OrderedReader:
             return
         yield from self._flush_skipped()
         self._journal = self._journal or header.journal
+        self._old = header.version < upgrade.FILES.current
         self._foreign = header.journal != self._journal
         if self._foreign:
             yield from self._settle(position, self.expected or 0, "")
@@ -137,17 +152,23 @@ class OrderedReader:
         else:
             if self.expected is None:
                 self.expected = header.first
-            yield from self._settle(position, header.first, "a segment is missing")
+            yield from self._settle(
+                position, header.first, "a segment is missing", begins=self.header is not None
+            )
             self.expected = max(self.expected, header.first)
         self.header, self.header_end, self._copies = header, position + size, 1
 
-    def _settle(self, position: int, offset: int, missing: str) -> Iterator[Damage]:
-        """Report what lies between the last record and an offset."""
+    def _settle(
+        self, position: int, offset: int, missing: str, *, begins: bool = False
+    ) -> Iterator[Damage]:
+        """Report what lies between the last record and the next one, or the segment that begins."""
         expected = self.expected if self.expected is not None else offset
         lost = offset > expected
         span = (expected, offset - 1) if lost else (None, None)
         if self._gap is not None:
-            yield self._damage(self._gap.position, self._gap.size, self._reason(), *span)
+            reason = self._reason()
+            torn = begins and not lost
+            yield self._damage(self._gap.position, self._gap.size, reason, *span, torn=torn)
             self._gap = None
         elif lost and (self.header is None or self.header.format == JOURNAL):
             yield self._damage(position, 0, missing, *span)
@@ -172,7 +193,7 @@ class OrderedReader:
         gap = self._gap
         if gap is None or gap.zeros:
             return "zeros"
-        if gap.position == self.header_end and gap.size in map(header_size, (JOURNAL,)):
+        if gap.position == self.header_end and gap.size in map(header_size, BEGINNINGS):
             return "a copy of the header is damaged"
         return "damaged bytes"
 

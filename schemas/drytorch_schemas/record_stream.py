@@ -92,7 +92,7 @@ class _Window:
     def __init__(self, stream: BinaryIO) -> None:
         # of a pipe, take what is there: its writer may still live
         self._read = getattr(stream, "read1", stream.read)
-        self._base = 0
+        self.base = 0
         self._ended = False
         self.data = b""
         self.at = 0
@@ -100,14 +100,14 @@ class _Window:
     @property
     def position(self) -> int:
         """Where `at` lies in the stream."""
-        return self._base + self.at
+        return self.base + self.at
 
     def has(self, size: int) -> bool:
         """Read on until so many bytes follow; tell whether the stream has them."""
         while len(self.data) - self.at < size and not self._ended:
             more = self._read(max(_CHUNK, size))
             self._ended = not more
-            self._base += self.at
+            self.base += self.at
             self.data = self.data[self.at :] + (more or b"")
             self.at = 0
         return len(self.data) - self.at >= size
@@ -131,7 +131,7 @@ def scan(stream: BinaryIO, what: str) -> Iterator[Placed | Record | Gap]:
     _refuse_foreign(window, what)
     salt: int | None = None
     after = 0  # where the next offset may lie
-    while window.has(1):
+    while window.at < len(window.data) or window.has(1):
         record = None if salt is None else _record(window, salt)
         if record is not None:
             window.at += record.size
@@ -166,18 +166,21 @@ def _is_ours(start: bytes) -> bool:
 
 
 def _record(window: _Window, salt: int) -> Record | None:
-    if not window.has(HEAD.size):
+    # asking the window costs as much as the rest
+    if len(window.data) - window.at < HEAD.size and not window.has(HEAD.size):
         return None
     mark, kind, mark1, offset, mark2, crc, mark3, size = HEAD.unpack_from(window.data, window.at)
     if mark != RECORD_MARK or mark1 != U64 or mark2 != U32 or mark3 != U32:
         return None
-    if size > MAX_RECORD_BYTES or not window.has(HEAD.size + size):
+    if size > MAX_RECORD_BYTES:
         return None
-    start = window.at + HEAD.size
-    payload = window.data[start : start + size]
+    whole = HEAD.size + size
+    if len(window.data) - window.at < whole and not window.has(whole):
+        return None
+    payload = window.data[window.at + HEAD.size : window.at + whole]
     if crc32(payload, crc32(CHECKED.pack(kind, offset, size), salt)) != crc:
         return None
-    return Record(kind, offset, payload, window.position, HEAD.size + size)
+    return Record(kind, offset, payload, window.base + window.at, whole)
 
 
 def _header(window: _Window, what: str) -> Header | None:
