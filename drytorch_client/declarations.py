@@ -21,7 +21,7 @@ ENTRY_POINTS: Final = "drytorch_trackers"
 _TARGET: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
-class Declaration(BaseModel):
+class Declaration(BaseModel):  # type: ignore[no-redef]  # the plugin's own `**kwargs`
     """A tracker's class and its constructor's arguments.
 
     Attributes:

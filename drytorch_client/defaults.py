@@ -3,7 +3,7 @@
 | mode | trackers | console |
 |---|---|---|
 | `standard` | console, progress | epochs and above, on stderr |
-| `hydra` | console, progress (bars vanish) | metrics and above, on stdout, also to the root logger |
+| `hydra` | console, progress (bars vanish) | metrics and above, on stdout and to the root logger |
 | `minimal` | console, progress (with a bar for the training) | trainings and above, on stderr |
 | `none` | none | |
 

@@ -8,7 +8,7 @@ import socket
 import uuid
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Final, Generic, Self, TypeVar, cast
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar
 
 from drytorch_client import naming, ranks, scope
 from drytorch_client.config import ClientConfig
@@ -110,7 +110,7 @@ class Experiment(Generic[ConfigT]):
         Raises:
             NoActiveExperimentError: there is none.
         """
-        return cast("ConfigT", cls.get_current().config)
+        return cls.get_current().config
 
     @property
     def run(self) -> Run[ConfigT]:

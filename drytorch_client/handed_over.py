@@ -11,7 +11,7 @@ from drytorch_client.declarations import Declaration, declare, full_target
 from drytorch_client.defaults import switched
 from drytorch_client.errors import HandoverVariableError
 
-#: A JSON list of maps with `target` and, where there are any, `options`: the constructor's keyword arguments.
+#: A JSON list of maps with `target` and, where there are any, `options`: keyword arguments.
 VARIABLE: Final = "DRYTORCH_TRACKERS"
 
 

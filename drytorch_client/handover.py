@@ -1,7 +1,7 @@
 """What no other process can import, such as a class of the script itself.
 
-This is the only module that may hand over code, from a training process to its own workers. So far it
-refuses, and says what to do instead.
+This is the only module that may hand over code, from a training process to its own workers. So far
+it refuses, and says what to do instead.
 """
 
 from __future__ import annotations

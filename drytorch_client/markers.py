@@ -1,7 +1,7 @@
 """Marks that a representation needs beyond plain data, for the trackers that render it.
 
-A mark is a map with one key that starts with `!`. A key of the user's own that starts with `!` gets one
-more `!` in front; `user_key` takes it off again.
+A mark is a map with one key that starts with `!`. A key of the user's own that starts with `!` gets
+one more `!` in front; `user_key` takes it off again.
 
 | mark | stands for |
 |---|---|

@@ -1,8 +1,8 @@
 """Constructor arguments as plain data, and back.
 
-What msgpack cannot carry becomes a map with one key that starts with `!`; a worker turns it back with
-`restore`. The forms travel from a training process to its own workers only, over a private pipe or a
-file that only the user can read, never over a socket: `restore` imports what they name.
+What msgpack cannot carry becomes a map with one key that starts with `!`; a worker turns it back
+with `restore`. The forms travel from a training process to its own workers only, over a private
+pipe or a file that only the user can read, never over a socket: `restore` imports what they name.
 
 | form | stands for |
 |---|---|
@@ -11,7 +11,7 @@ file that only the user can read, never over a socket: `restore` imports what th
 | `{"!map": [[key, value], ...]}` | a mapping whose keys are not all plain text |
 | `{"!import": "module:name"}` | a class or function that can be imported |
 | `{"!stream": "stdout" or "stderr"}` | this process's stream |
-| `{"!object": {"type": "module:name", "kwargs": map}}` | a dataclass, a pydantic model, an enum's member |
+| `{"!object": {"type": "module:name", "kwargs": map}}` | a dataclass, pydantic model, enum member |
 | `{"!tracker": {"target": text, "args": list, "kwargs": map}}` | another tracker |
 """
 
@@ -96,7 +96,7 @@ def to_plain(value: Any, where: str, _depth: int = 0) -> Any:
 _Convert = Callable[[Any], Any]
 
 
-def _container(value: Any, convert: _Convert) -> tuple[Any] | None:
+def _container(value: Any, convert: _Convert) -> tuple[Any] | None:  # noqa: PLR0911 - one per container
     """Convert paths and containers."""
     if isinstance(value, os.PathLike):
         return ({"!path": str(pathlib.Path(value).absolute())},)
@@ -139,20 +139,25 @@ def _described(value: Any, convert: _Convert) -> tuple[Any] | None:
     if callable(declared := getattr(value, "declared", None)):
         args, kwargs = list(declared()[0]), dict(declared()[1])
         return ({"!tracker": {"target": target, "args": convert(args), "kwargs": convert(kwargs)}},)
+    fields = _fields(value)
+    return None if fields is None else ({"!object": {"type": target, "kwargs": convert(fields)}},)
+
+
+def _fields(value: Any) -> dict[str, Any] | None:
+    """Return the keyword arguments that make an equal object."""
     if isinstance(value, enum.Enum):
-        fields = {"value": value.value}
-    elif dataclasses.is_dataclass(value):
-        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
-    elif isinstance(value, BaseModel):
-        fields = {name: getattr(value, name) for name in value.model_fields_set}
-    else:
-        return None
-    return ({"!object": {"type": target, "kwargs": convert(fields)}},)
+        return {"value": value.value}
+    if dataclasses.is_dataclass(value):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
+    if isinstance(value, BaseModel):
+        return {name: getattr(value, name) for name in value.model_fields_set}
+    return None
 
 
 def _number(value: Any, _convert: _Convert) -> tuple[Any] | None:
     """Convert numpy's scalars and subclasses of Python's own types."""
-    for kind in (str, bytes, int, float):
+    kinds: tuple[type, ...] = (str, bytes, int, float)
+    for kind in kinds:
         if isinstance(value, kind):
             return (kind(value),)
     item = getattr(value, "item", None)
@@ -184,21 +189,18 @@ def restore(value: Any, load: Callable[[str], type]) -> Any:
 
 
 def _restore_form(key: str, content: Any, load: Callable[[str], type]) -> Any:
-    if key == "!path":
-        return pathlib.Path(content)
-    if key == "!import":
-        return import_object(content)
-    if key == "!stream":
-        return getattr(sys, content)
-    if key == "!tuple":
-        return tuple(restore(content, load))
-    if key == "!set":
-        return set(restore(content, load))
-    if key == "!map":
-        return {restore(k, load): restore(item, load) for k, item in content}
-    if key == "!object":
-        return import_object(content["type"])(**restore(content["kwargs"], load))
-    if key == "!tracker":
-        arguments = restore(content["args"], load), restore(content["kwargs"], load)
-        return load(content["target"])(*arguments[0], **arguments[1])
-    raise TrackerArgumentError(f"The argument form {key} is not known here: update drytorch-bus.")
+    forms: dict[str, Callable[[], Any]] = {
+        "!path": lambda: pathlib.Path(content),
+        "!import": lambda: import_object(content),
+        "!stream": lambda: getattr(sys, content),
+        "!tuple": lambda: tuple(restore(content, load)),
+        "!set": lambda: set(restore(content, load)),
+        "!map": lambda: {restore(k, load): restore(item, load) for k, item in content},
+        "!object": lambda: import_object(content["type"])(**restore(content["kwargs"], load)),
+        "!tracker": lambda: load(content["target"])(
+            *restore(content["args"], load), **restore(content["kwargs"], load)
+        ),
+    }
+    if key not in forms:
+        raise TrackerArgumentError(f"The argument form {key} is unknown here: update drytorch-bus.")
+    return forms[key]()

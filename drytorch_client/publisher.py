@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from drytorch_client.identity import RunIdentity
-from drytorch_schemas.events import CONTEXT_KINDS, Event
+from drytorch_schemas.events import CONTEXT_KINDS, BatchProgressEvent, Event, MetricEvent
 
 
 class Publisher:
@@ -48,7 +48,10 @@ class Publisher:
         self._sender.emit(event, self.identity)
 
     def emit_metrics(
-        self, kind: type[Event], fields: Mapping[str, Any], metrics: Mapping[str, Any]
+        self,
+        kind: type[MetricEvent | BatchProgressEvent],
+        fields: Mapping[str, Any],
+        metrics: Mapping[str, Any],
     ) -> None:
         """Hand an event with metrics over; tensors on a device are read later, without waiting.
 

@@ -22,7 +22,9 @@ _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _FIELD: Final = re.compile(
     r"""(?P<key>\w+)(?P<between>['"]?\s*[=:]\s*)(?P<value>'[^']*'|"[^"]*"|[^\s,;()\[\]{}'"]+)"""
 )
-_URL_PASSWORD: Final = re.compile(r"(?P<user>\b[a-z][a-z0-9+.-]*://[^\s/:@]*):[^\s/@]+@", re.I)
+_URL_PASSWORD: Final = re.compile(
+    r"(?P<user>\b[a-z][a-z0-9+.-]*://[^\s/:@]*):[^\s/@]+@", re.IGNORECASE
+)
 
 
 def is_secret(key: str, value: Any, words: Iterable[str] | None = None) -> bool:

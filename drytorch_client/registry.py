@@ -1,7 +1,7 @@
-"""The registry of an experiment's runs: `runs.json` as DRYTorch writes it, and each run's UUID beside it.
+"""The registry of an experiment's runs: `runs.json` as DRYTorch writes it, and the runs' UUIDs.
 
-`<par_dir>/.drytorch/<experiment>/runs.json` is a list of maps with the keys id, status, timestamp and
-commit. Writers take the lock `runs.json.lock` and replace the file as a whole.
+`<par_dir>/.drytorch/<experiment>/runs.json` is a list of maps with the keys id, status, timestamp
+and commit. Writers take the lock `runs.json.lock` and replace the file as a whole.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class RunRegistry:
         file = self.file.parent / f"{_file_name(run_id)}.uuid"
         if resumed:
             with contextlib.suppress(OSError, ValueError):
-                return uuid.UUID(file.read_text()).hex
+                return uuid.UUID(file.read_text().strip()).hex
         fresh = uuid.uuid4().hex
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from drytorch_client.errors import InactiveRunError
 from drytorch_client.identity import RunIdentity
 from drytorch_client.run_folder import run_folder
 from drytorch_client.session import Session
-from drytorch_schemas.events import Event, Status
+from drytorch_schemas.events import BatchProgressEvent, Event, MetricEvent, Status
 
 
 class Reporting:
@@ -71,7 +71,10 @@ class Reporting:
             self._session.publisher.emit(event)
 
     def emit_metrics(
-        self, kind: type[Event], fields: Mapping[str, Any], metrics: Mapping[str, Any]
+        self,
+        kind: type[MetricEvent | BatchProgressEvent],
+        fields: Mapping[str, Any],
+        metrics: Mapping[str, Any],
     ) -> None:
         """Report an event that carries metrics, some of which may be tensors on a device.
 

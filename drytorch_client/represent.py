@@ -1,10 +1,10 @@
 """Configurations and metadata as plain data, by DRYTorch's rules, in the training process.
 
-Lists and tuples of more than ten elements keep five at each end, sets and mappings the first ten; what
-is left out is marked (`drytorch_client.markers`). An object becomes a mapping with its class and its
-public attributes, sorted, without None and empty containers. An object that was met before becomes
-`{"duplicated": ...}`. Beyond DRYTorch: nothing raises, whatever the object does; the result has bounds;
-secrets are hidden (`drytorch_client.redaction`).
+Lists and tuples of more than ten elements keep five at each end, sets and mappings the first ten;
+what is left out is marked (`drytorch_client.markers`). An object becomes a mapping with its class
+and its public attributes, sorted, without None and empty containers. An object that was met before
+becomes `{"duplicated": ...}`. Beyond DRYTorch: nothing raises, whatever the object does; the result
+has bounds; secrets are hidden (`drytorch_client.redaction`).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ _MAX_SIZE: Final = 1 << 18  # characters in all, so that any config fits into an
 _NODE_SIZE: Final = 8  # what a value costs at least
 _MIN_INT: Final = -(2**63)
 _MAX_INT: Final = 2**64 - 1
+_CONTAINERS: Final = (dict, list, tuple, set)
 _EXEMPT: Final = (str, numbers.Number, type, types.FunctionType)
 
 
@@ -83,11 +84,10 @@ class _Representer:
         self._room -= _NODE_SIZE
         if self._room < 0:
             return omitted()
-        if isinstance(obj, _EXEMPT):
-            return self._dispatch(obj, depth, visited, level)
-        if id(obj) in visited:
-            return {"duplicated": self._repeat(obj, level + 1)}
-        visited.add(id(obj))
+        if not _is_exempt(obj):
+            if id(obj) in visited:
+                return {"duplicated": self._repeat(obj, level + 1)}
+            visited.add(id(obj))
         return self._dispatch(obj, depth, visited, level)
 
     def _repeat(self, obj: Any, level: int) -> Any:
@@ -107,23 +107,29 @@ class _Representer:
             return _class_name(obj)
 
     def _by_type(self, obj: Any, depth: int, visited: set[int], level: int) -> Any:
-        if obj is None or isinstance(obj, str):
-            return None if obj is None else self._text(obj)
-        if isinstance(obj, numbers.Number):
-            return self._number(obj)
-        if isinstance(obj, (type, types.FunctionType)):
-            return obj.__name__
+        if obj is None:
+            return None
+        if isinstance(obj, _EXEMPT):
+            return self._scalar(obj)
         described = arrays.describe(obj, _KEEP)
         if described is not None:
             self._room -= len(next(iter(described.values())))
             return described
+        if not isinstance(obj, _CONTAINERS):
+            return self._object(obj, depth if level < _MAX_LEVELS else 0, visited, level)
+        return self._container(obj, depth, visited, level)
+
+    def _container(self, obj: Any, depth: int, visited: set[int], level: int) -> Any:
         if level >= _MAX_LEVELS:
-            return omitted(len(obj)) if isinstance(obj, _CONTAINERS) else self._text(_own_text(obj))
+            return omitted(len(obj))
         if isinstance(obj, dict):
             return self._mapping(obj, depth, visited, level)
-        if isinstance(obj, (list, tuple, set)):
-            return [self._item(item, depth, visited, level) for item in _limited(obj)]
-        return self._object(obj, depth, visited, level)
+        return [self._item(item, depth, visited, level) for item in _limited(obj)]
+
+    def _scalar(self, obj: Any) -> Any:
+        if isinstance(obj, str):
+            return self._text(obj)
+        return self._number(obj) if isinstance(obj, numbers.Number) else obj.__name__
 
     def _item(self, item: Any, depth: int, visited: set[int], level: int) -> Any:
         if isinstance(item, _Omitted):
@@ -174,9 +180,6 @@ class _Representer:
         return float(number) if isinstance(number, float) else self._text(str(number))
 
 
-_CONTAINERS: Final = (dict, list, tuple, set)
-
-
 class _Omitted:
     """Stands for elements that are left out, until they become a mark."""
 
@@ -206,6 +209,14 @@ def _attributes(obj: Any) -> Iterator[tuple[str, Any]]:
             yield key, value
 
 
+def _is_exempt(obj: Any) -> bool:
+    """Tell whether an object is never said to be a duplicate."""
+    try:
+        return isinstance(obj, _EXEMPT)
+    except Exception:  # noqa: BLE001 - `__class__` may be a property of the user's
+        return False
+
+
 def _is_nothing(value: Any) -> bool:
     if value is None:
         return True
@@ -222,5 +233,5 @@ def _class_name(obj: Any) -> str:
 def _own_text(obj: Any) -> str:
     """Return an object's own repr; its class's name where it has none, or where it raises."""
     text = repr(obj)
-    inherited = text.lower().endswith(f"{hex(id(obj))[2:]}>")
+    inherited = text.lower().endswith(f"{id(obj):x}>")
     return _class_name(obj) if inherited else hide_in_repr(text)

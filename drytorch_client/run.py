@@ -20,8 +20,8 @@ from drytorch_client.errors import (
 from drytorch_client.identity import RunIdentity
 from drytorch_client.model import Model
 from drytorch_client.naming import NameCounter
-from drytorch_client.represent import represent_mapping
 from drytorch_client.reporting import Reporting
+from drytorch_client.represent import represent_mapping
 from drytorch_client.session import Session
 from drytorch_schemas.events import (
     MetricEvent,

@@ -11,7 +11,7 @@ _UNSAFE: Final = re.compile(r"[%/\\\x00-\x1f\x7f]")
 
 
 def run_folder(par_dir: pathlib.Path, folder: str, experiment: str, run_id: str) -> pathlib.Path:
-    """Return `<par_dir>/<folder>/<experiment>/<day>/<time>`, or `.../<run id>` without an `@` in it.
+    """Return `<par_dir>/<folder>/<experiment>/<day>/<time>`; without an `@`, `.../<run id>`.
 
     Args:
         par_dir: the experiment's parent folder.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from drytorch_client.errors import NestedScopeError
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 class _Scope:
     """Holds the active run. A forked child may report to it, and start a run of its own."""
 
-    run: Run | None = None
+    run: Run[Any] | None = None
     pid: int = 0
 
 
 _SCOPE: Final = _Scope()
 
 
-def current_run() -> Run | None:
+def current_run() -> Run[Any] | None:
     """Return the active run, where there is one."""
     return _SCOPE.run
 
 
-def enter(run: Run) -> None:
+def enter(run: Run[Any]) -> None:
     """Make a run the active one.
 
     Args:
@@ -44,7 +44,7 @@ def enter(run: Run) -> None:
     _SCOPE.run, _SCOPE.pid = run, os.getpid()
 
 
-def leave(run: Run) -> None:
+def leave(run: Run[Any]) -> None:
     """Make no run the active one, where this one is.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
 import pathlib
 import sys
@@ -23,6 +22,7 @@ from drytorch_client.registry import RunRegistry
 from drytorch_client.represent import represent_summary
 from drytorch_client.workers import owed
 from drytorch_client.workers.plan import plan_workers
+from drytorch_client.workers.spec import WorkerSpec
 from drytorch_client.workers.supervisor import LocalWorker, local_supervisor
 from drytorch_schemas.errors import LocationError
 from drytorch_schemas.events import Event, Status, StopExperimentEvent
@@ -195,10 +195,7 @@ class Session:
             if not each.stopped:
                 supervisor.start(each.spec, quiet=True)
         for spec in specs:
-            if spec.owed:
-                with contextlib.suppress(OSError, LocationError):  # the worker runs all the same
-                    owed.put(spec)
-            self._workers.append(supervisor.start(spec))
+            self._workers.append(supervisor.start(_listed(spec)))
 
     def _wait_and_say(self, status: Status) -> None:
         until = time.monotonic() + STOP_SECONDS
@@ -217,3 +214,13 @@ class Session:
         """Stop a run that nobody stopped; the interpreter keeps an error that ended the script."""
         failed = getattr(sys, "last_value", None) is not None and not hasattr(sys, "ps1")
         self.stop("failed" if failed else "completed")
+
+
+def _listed(spec: WorkerSpec) -> WorkerSpec:
+    """Put a worker on the owed list; where that is not possible it works all the same."""
+    if spec.owed:
+        try:
+            owed.put(spec)
+        except (OSError, LocationError):
+            return spec.model_copy(update={"owed": ""})
+    return spec

@@ -1,8 +1,8 @@
 """The owed list: one file per worker that still has something to do, on this host.
 
-A worker is put on the list before it is started. It holds the lock beside its file while it works, and
-removes both when all is handled. So whoever comes later, the next client or `drytorch sync`, knows which
-workers to start again: those on the list whose lock is free.
+A worker is put on the list before it is started. It holds the lock beside its file while it works,
+and removes both when all is handled. So whoever comes later, the next client or `drytorch sync`,
+knows which workers to start again: those on the list whose lock is free.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Owed:
     Attributes:
         file: its file.
         spec: what it is told.
-        stopped: why it gave up, so that only `drytorch sync` starts it again; empty where it did not.
+        stopped: why it gave up, so that only `drytorch sync` starts it again; empty: it did not.
     """
 
     file: pathlib.Path
@@ -87,7 +87,7 @@ def read(file: pathlib.Path) -> Owed:
         fields = unpack(file.read_bytes())
         spec = WorkerSpec.from_bytes(pack(fields["spec"]))
         return Owed(file, spec, str(fields["stopped"]))
-    except (DecodingError, KeyError, TypeError) as error:
+    except (DecodingError, KeyError, TypeError, WorkerSpecError) as error:
         raise WorkerSpecError(f"The owed worker's file {file} is damaged: remove it.") from error
 
 

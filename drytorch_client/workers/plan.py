@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import re
 import secrets
@@ -75,7 +74,7 @@ def script_folder() -> str:
     main = sys.modules.get("__main__")
     file = getattr(main, "__file__", None)
     if file is None or getattr(main, "__spec__", None) is not None:  # `python -m` runs from here
-        return os.getcwd()
+        return str(pathlib.Path.cwd())
     return str(pathlib.Path(file).resolve().parent)
 
 

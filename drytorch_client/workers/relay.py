@@ -1,7 +1,7 @@
 """Workers' output on its way to the training process's own streams.
 
-Used where these are no terminal: a pipe, a notebook, pytest. A worker that wrote to such a stream by
-itself would keep it open after the training, and whoever reads it would wait.
+Used where these are no terminal: a pipe, a notebook, pytest. A worker that wrote to such a stream
+by itself would keep it open after the training, and whoever reads it would wait.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _write(stream: Any, data: bytes, text: str) -> None:
     """Write to the process's own stream, or to whatever stands in its place; never raise."""
     try:
         if stream in (sys.__stdout__, sys.__stderr__):
-            # not by the stream's buffer: a thread that waits in there at the interpreter's end is fatal
+            # past the buffer: a thread that waits in there when the interpreter ends is fatal
             _write_all(stream.fileno(), data)
         else:
             stream.write(text)

@@ -31,7 +31,8 @@ class WorkerSpec(BaseModel):
         log_file: where output goes that nobody relays.
         relay: whether the parent relays the output while it lives.
         quiet_exit_s: leave after so many seconds without a broker.
-        stuck_exit_s: leave when the run is over and a tracker has finished nothing for so many seconds.
+        stuck_exit_s: leave when the run is over and a tracker has finished nothing for so many
+            seconds.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")

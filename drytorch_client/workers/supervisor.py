@@ -16,7 +16,8 @@ from typing import IO, Final
 from drytorch_client.workers.relay import Relay, StreamName, inheritable
 from drytorch_client.workers.spec import WorkerSpec
 
-#: Exit codes after which a worker is not started again: done, usage, dead letters, taken, configuration.
+#: Exit codes after which a worker is not started again: done, usage, dead letters, name taken,
+#: configuration.
 FINAL_CODES: Final = frozenset({os.EX_OK, os.EX_USAGE, 73, os.EX_TEMPFAIL, os.EX_CONFIG})
 _FIRST_DELAY: Final = 0.5  # seconds before a worker is started again; doubles
 _MAX_DELAY: Final = 30.0
@@ -149,7 +150,7 @@ def _private_file(content: bytes) -> IO[bytes]:
     if hasattr(os, "memfd_create"):
         file: IO[bytes] = os.fdopen(os.memfd_create("drytorch-worker"), "w+b")
     else:
-        file = tempfile.TemporaryFile()
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - as above
     file.write(content)
     file.flush()
     file.seek(0)
