@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from drytorch_client.checkpoints import Checkpoints
+from drytorch_client.checkpoint import Checkpoints
 from drytorch_schemas.events import (
     LearningRateEvent,
     LoadModelEvent,

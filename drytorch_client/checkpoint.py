@@ -103,7 +103,12 @@ class Checkpoints:
         Raises:
             ModelNotFoundError: the model has no checkpoint.
         """
-        newest = max(self.folder.glob(f"{_EPOCH}*/{_MODEL}"), key=_changed, default=None)
+        saved = (
+            file
+            for file in self.folder.glob(f"{_EPOCH}*/{_MODEL}")
+            if file.parent.name.removeprefix(_EPOCH).isdecimal()
+        )
+        newest = max(saved, key=_changed, default=None)
         if newest is None:
             raise ModelNotFoundError(f"There is no checkpoint in {self.folder}: save one first.")
         return int(newest.parent.name.removeprefix(_EPOCH))
