@@ -23,3 +23,5 @@ TAKEN: Final = 75
 NO_PERMISSION: Final = 77
 #: A setting that cannot work here.
 CONFIGURATION: Final = 78
+#: Ended by Ctrl-C, as shells say it.
+INTERRUPTED: Final = 130

@@ -11,9 +11,9 @@ producer sends again by itself, when an Ack tells it that `highest` is less than
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from drytorch_broker import refusals
+from drytorch_broker import notes, refusals
 from drytorch_broker.batch import Batch, BatchReader
 from drytorch_broker.errors import BatchError
 from drytorch_broker.log import Log
@@ -30,13 +30,13 @@ from drytorch_broker.verdict import (
 from drytorch_schemas.control import Ack, Bye, Hello, Nak, Probe, Refused, Welcome
 from drytorch_schemas.frames import UplinkHeader
 from drytorch_schemas.limits import MAX_EVENT_BYTES
-from drytorch_schemas.packing import pack
 from drytorch_schemas.records import ENVELOPE, NOTE
 
 #: Bytes held for one producer, and for all, while an earlier batch is missing. What comes above is
 #: dropped and asked for again.
 MAX_HELD_BYTES: Final = 8 << 20
 MAX_HELD_TOTAL: Final = 64 << 20
+FORGET_AFTER: Final = 3600.0
 _MAX_NAKS: Final = 32
 
 
@@ -85,7 +85,7 @@ class Inlet:
             producer = self.producers[hello.producer] = Producer(hello.producer)
         producer.token = hello.token
         producer.host, producer.pid, producer.spool = hello.host, hello.pid, hello.spool
-        producer.seen, producer.adopted = now, hello.adopted
+        producer.seen, producer.heard, producer.adopted = now, True, hello.adopted
         producer.closing, producer.finished = None, False
         self._skip(producer, hello.oldest, now)
         return Welcome(
@@ -145,7 +145,7 @@ class Inlet:
             return producer
         producer.seen = now
         self._skip(producer, probe.oldest, now)
-        return self._ack(producer, probe.id)
+        return self.ack(producer, probe.id)
 
     def on_bye(self, bye: Bye, now: float) -> Ack | Refused | None:
         """Let a producer go once all that it sent is durable.
@@ -188,6 +188,22 @@ class Inlet:
             naks += [Nak(producer=name, first=first, last=last) for first, last in ranges]
         return naks
 
+    @property
+    def waits(self) -> bool:
+        """Whether anything is missing that `tick` may have to ask for."""
+        return bool(self._gaps)
+
+    def forget_unheard(self, now: float) -> None:
+        """Forget producers that said hello long ago and of which nothing was ever written.
+
+        Args:
+            now: the time, seconds.
+        """
+        for producer in list(self.producers.values()):
+            if not (producer.appended or producer.held) and now - producer.seen > FORGET_AFTER:
+                del self.producers[producer.id]
+                self._gaps.discard(producer.id)
+
     # ---- the log
 
     def committed(self, now: float) -> list[Ack]:
@@ -205,7 +221,7 @@ class Inlet:
             if producer.closing and producer.durable >= producer.closing[0]:
                 acks.append(self._finish(producer))
             else:
-                acks.append(self._ack(producer))
+                acks.append(self.ack(producer))
         return acks
 
     def rollback(self) -> None:
@@ -229,7 +245,13 @@ class Inlet:
             return refusals.wrong_token(message.id, message.producer)
         return producer
 
-    def _ack(self, producer: Producer, message_id: int = 0) -> Ack:
+    def ack(self, producer: Producer, message_id: int = 0) -> Ack:
+        """Return how far a producer's records are.
+
+        Args:
+            producer: the producer.
+            message_id: id of the message that this answers; 0 for none.
+        """
         return Ack(
             id=message_id,
             producer=producer.id,
@@ -240,7 +262,7 @@ class Inlet:
 
     def _finish(self, producer: Producer) -> Ack:
         producer.finished = True
-        return self._ack(producer, producer.closing[1] if producer.closing else 0)
+        return self.ack(producer, producer.closing[1] if producer.closing else 0)
 
     def _miss(self, producer: Producer, last: int) -> Verdict:
         producer.highest = max(producer.highest, last)
@@ -257,14 +279,7 @@ class Inlet:
 
     def _append(self, producer: Producer, batch: Batch) -> None:
         if not producer.noted:
-            self._note(
-                {
-                    "note": "producer",
-                    "producer": producer.id,
-                    "token": producer.token,
-                    "host": producer.host,
-                }
-            )
+            self._log.append(NOTE, [notes.of_producer(producer)], [None])
             producer.noted = True
             self.uncommitted.noted.append(producer)
         offset = self._log.append(ENVELOPE, batch.payloads, batch.topics)
@@ -290,16 +305,7 @@ class Inlet:
         while producer.appended + 1 < oldest:
             early = min((first for first in producer.held if first < oldest), default=oldest)
             if early > producer.appended + 1:
-                self._note(
-                    {
-                        "note": "elsewhere",
-                        "producer": producer.id,
-                        "first": producer.appended + 1,
-                        "last": early - 1,
-                    }
-                )
+                note = notes.of_elsewhere(producer.id, producer.appended + 1, early - 1)
+                self._log.append(NOTE, [note], [None])
                 self._advance(producer, early - 1)
             self._drain(producer, now)
-
-    def _note(self, note: Mapping[str, Any]) -> None:
-        self._log.append(NOTE, [pack(note)], [None])

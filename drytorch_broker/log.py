@@ -67,6 +67,14 @@ class Log(Protocol):
     def size(self) -> int:
         """Bytes that the durable records take."""
 
+    @property
+    def rolls(self) -> int:
+        """Grows whenever a unit of storage is closed: a good time to save what leads up to it."""
+
+    @property
+    def damages(self) -> list[str]:
+        """What was found damaged while it was read, one sentence each."""
+
     def append(
         self, kind: int, payloads: Sequence[bytes], topics: Sequence[TopicKey | None]
     ) -> int:

@@ -22,6 +22,8 @@ class MemoryLog:
         self.start = 0
         self.durable = 0
         self.size = 0
+        self.rolls = 0
+        self.damages: list[str] = []
         self._records: list[tuple[int, bytes, TopicKey | None]] = []
 
     @property

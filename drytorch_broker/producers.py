@@ -29,6 +29,7 @@ class Producer:
         held_bytes: how much they take.
         noted: whether the journal knows token and host.
         seen: when it last gave a sign of life, on the caller's clock.
+        heard: whether it said hello since the broker started.
         adopted: whether somebody else delivers what it left.
         closing: the last number it will ever give and the id of its Bye, once it said Bye.
         finished: whether it said Bye and everything is durable.
@@ -46,6 +47,7 @@ class Producer:
     held_bytes: int = 0
     noted: bool = False
     seen: float = 0.0
+    heard: bool = False
     adopted: bool = False
     closing: tuple[int, int] | None = None
     finished: bool = False

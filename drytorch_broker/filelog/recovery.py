@@ -71,7 +71,7 @@ class Recovery:
         paths = journal_reader.segments(self.folder)
         headers = self._headers(paths)
         side = durable_file.read(self.folder)
-        journal = self._journal_id(headers, side[0] if side else None)
+        journal = self._journal_id(headers, side)
         ours = self._ours(headers, journal)
         segments = [
             segment
@@ -102,12 +102,15 @@ class Recovery:
                     self.report.append(f"{path.name} is not served: {error}")
         return headers
 
-    def _journal_id(self, headers: dict[Path, Header], side: str | None) -> str:
+    def _journal_id(self, headers: dict[Path, Header], side: tuple[str, int] | None) -> str:
         found = [header.journal for header in headers.values()]
-        for known in (self.known_id, side):
+        for known in (self.known_id, side[0] if side else None):
             if known in found:
                 return known
-        return found[0] if found else uuid.uuid4().hex
+        if found:
+            return found[0]
+        # Nothing was ever written: it is still the same journal. Else somebody removed it.
+        return side[0] if side and side[1] == 0 else uuid.uuid4().hex
 
     def _ours(self, headers: dict[Path, Header], journal: str) -> dict[Path, Header]:
         ours = {}

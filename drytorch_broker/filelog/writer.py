@@ -31,6 +31,7 @@ class FileLog:
     Attributes:
         journal_id: the journal's id.
         folder: where its segments lie.
+        rolls: grows whenever a segment is closed.
     """
 
     def __init__(
@@ -60,11 +61,13 @@ class FileLog:
         self._durable = self._head = head
         self._pending: list[bytes] = []
         self._pending_bytes = 0
+        self.rolls = 0
         self._active: ActiveSegment | None = None
         self._reader = SegmentReader()
         self._synced_at = time.monotonic()
         self._dirty = False
         self._side_file = DurableFile(folder, journal_id)
+        self._side_file.write(head)
         last = segments[-1] if segments else None
         if (
             last
@@ -98,9 +101,9 @@ class FileLog:
         return sum(segment.size for segment in self.segments)
 
     @property
-    def damaged(self) -> dict[int, str]:
-        """Records that were found damaged while they were read, by offset."""
-        return self._reader.damaged
+    def damages(self) -> list[str]:
+        """What was found damaged while it was read, one sentence each."""
+        return [f"record {offset}: {why}" for offset, why in self._reader.damaged.items()]
 
     @property
     def segments(self) -> list[Segment]:
@@ -191,6 +194,7 @@ class FileLog:
                 active.sync()
         active.close()
         self._active, self._dirty = None, False
+        self.rolls += 1
         if active.holds_records and segment.index is not None:
             try:
                 segment.index.save(segment.index_path, segment.size, segment.salt)
