@@ -19,6 +19,8 @@ from drytorch_trackers.errors import WorkError
 STDIN: Final = Path("-")
 _MOST_DAMAGES: Final = 100
 
+_Source = Path | list[Path] | BinaryIO
+
 
 class JournalFiles:
     """Gives every readable envelope once, in each journal's order, and keeps what is damaged.
@@ -46,8 +48,8 @@ class JournalFiles:
         self._stdin = stdin
         if STDIN in paths and len(paths) > 1:
             raise WorkError("Standard input (-) cannot be joined with files.", exit_codes.USAGE)
-        self._journals = [] if paths == [STDIN] else _by_journal(_segments(paths))
-        self.size = sum(path.stat().st_size for each in self._journals for path in each)
+        self._journals = [] if paths == [STDIN] else _journals(paths)
+        self.size = sum(_size(each) for each in self._journals)
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Yield offsets and encoded envelopes.
@@ -56,19 +58,23 @@ class JournalFiles:
             WorkError: the data are no journal, or reading failed.
         """
         try:
-            sources: list[list[Path] | BinaryIO] = [*self._journals]
-            for source in sources or [self._stdin or sys.stdin.buffer]:
-                for item in journal_reader.read(source):
-                    if isinstance(item, Damage):
-                        self._damaged(item, source)
-                    else:
-                        self.done += item.size
-                        if item.kind == ENVELOPE:
-                            yield item.offset, item.payload
+            for source in self._journals:
+                yield from self._read(source)
+            if not self._journals:
+                yield from self._read(self._stdin or sys.stdin.buffer)
         except SchemaError as error:
             raise WorkError(str(error), exit_codes.DATA) from error
         except OSError as error:
             raise _unreadable(error) from error
+
+    def _read(self, source: _Source) -> Iterator[tuple[int, bytes]]:
+        for item in journal_reader.read(source):
+            if isinstance(item, Damage):
+                self._damaged(item, source)
+            else:
+                self.done += item.size
+                if item.kind == ENVELOPE:
+                    yield item.offset, item.payload
 
     def describe_damage(self) -> str:
         """Return one sentence about what is damaged."""
@@ -83,54 +89,56 @@ class JournalFiles:
             f"{more}; all that can be read was read."
         )
 
-    def _damaged(self, damage: Damage, source: list[Path] | BinaryIO) -> None:
-        if damage.torn and isinstance(source, list) and _is_being_written(source[-1].parent):
+    def _damaged(self, damage: Damage, source: _Source) -> None:
+        if damage.torn and _is_being_written(source):
             return
         self.damage_count += 1
         if len(self.damages) < _MOST_DAMAGES:
             self.damages.append(damage)
 
 
-def _segments(paths: Sequence[Path]) -> list[Path]:
-    found: list[Path] = []
-    for path in paths:
-        try:
-            found += _folder(path) if path.is_dir() else [path]
-            if not path.exists():
-                raise WorkError(
-                    f"There is no file {path}: name a journal's .msgpack file or its folder.",
-                    exit_codes.NO_INPUT,
-                )
-        except OSError as error:
-            raise _unreadable(error) from error
-    return list(dict.fromkeys(found))
-
-
-def _folder(path: Path) -> list[Path]:
-    segments = journal_reader.segments(path)
-    if not segments:
-        raise WorkError(
-            f"The folder {path} holds no segment of a journal: name a journal's folder.",
-            exit_codes.NO_INPUT,
-        )
-    return segments
-
-
-def _by_journal(paths: list[Path]) -> list[list[Path]]:
-    """Group segments by journal, in the order in which the journals are named."""
+def _journals(paths: Sequence[Path]) -> list[Path | list[Path]]:
+    """Return folders as they are, and files together with those of the same journal."""
+    found: list[Path | list[Path]] = []
     groups: dict[str, list[Path]] = {}
-    for path in paths:
+    for path in dict.fromkeys(paths):
         try:
-            header = journal_reader.read_header(path)
+            if path.is_dir():
+                found.append(_checked(path))
+                continue
+            journal = journal_reader.read_header(path).journal
         except SchemaError as error:
             raise WorkError(str(error), exit_codes.DATA) from error
         except OSError as error:
             raise _unreadable(error) from error
-        groups.setdefault(header.journal, []).append(path)
-    return list(groups.values())
+        if journal not in groups:
+            groups[journal] = []
+            found.append(groups[journal])
+        groups[journal].append(path)
+    return found
 
 
-def _is_being_written(folder: Path) -> bool:
+def _checked(folder: Path) -> Path:
+    if not journal_reader.segments(folder):
+        raise WorkError(
+            f"The folder {folder} holds no segment of a journal: name a journal's folder.",
+            exit_codes.NO_INPUT,
+        )
+    return folder
+
+
+def _size(journal: Path | list[Path]) -> int:
+    paths = journal if isinstance(journal, list) else journal_reader.segments(journal)
+    return sum(path.stat().st_size for path in paths)
+
+
+def _is_being_written(source: _Source) -> bool:
+    if isinstance(source, list):
+        folder = source[-1].parent
+    elif isinstance(source, Path):
+        folder = source
+    else:
+        return False
     try:
         return FileLock.held_by_other(folder / LOCK_FILE)
     except (OSError, SchemaError):
@@ -139,6 +147,9 @@ def _is_being_written(folder: Path) -> bool:
 
 def _unreadable(error: OSError) -> WorkError:
     if isinstance(error, FileNotFoundError):
-        return WorkError(f"There is no file {error.filename}.", exit_codes.NO_INPUT)
+        return WorkError(
+            f"There is no file {error.filename}: name a journal's .msgpack file or its folder.",
+            exit_codes.NO_INPUT,
+        )
     code = exit_codes.PERMISSION if isinstance(error, PermissionError) else exit_codes.IO
     return WorkError(f"{error.filename or 'The input'} cannot be read: {error.strerror}.", code)
