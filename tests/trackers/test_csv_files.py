@@ -283,6 +283,16 @@ def test_edited_file_stays_as_it_is(tmp_path: Path) -> None:
     assert write(tmp_path, late)[FILE].decode().splitlines() == written
 
 
+def test_edit_of_a_length_seen_before(tmp_path: Path) -> None:
+    """A file that was edited to the length that it once had is not taken for a shortened one."""
+    for last in range(1, 5):
+        write(tmp_path, METRICS[:last])
+    edited = lines(HEADER, ROWS[0], *ROWS[2:])
+    assert len(edited) == len(lines(HEADER, *ROWS[:3]))
+    (tmp_path / FILE).write_bytes(edited)
+    assert write(tmp_path, METRICS)[FILE] == edited
+
+
 def test_deleted_file_comes_back(tmp_path: Path) -> None:
     """A file that somebody deleted, or cut at a row, is completed by a replay."""
     for left in (b"", lines(HEADER, ROWS[0])):

@@ -136,7 +136,7 @@ class RunFolders:
                 claim = _write_claim(folder, origin)
                 if number:
                     _logger.warning(
-                        "Another run is called %s too: this one writes to %s.",
+                        "The folder of run %s belongs to another run: this one writes to %s.",
                         ascii(origin.run_id),
                         folder.path,
                     )
