@@ -15,7 +15,7 @@ from drytorch_schemas.events.additions import (
     RunFoundEvent,
     RunLostEvent,
 )
-from drytorch_schemas.events.base import Event, Name, UnknownEvent, event_classes
+from drytorch_schemas.events.base import Event, Int, Name, UnknownEvent, event_classes
 from drytorch_schemas.events.checkpoints import LoadModelEvent, SaveModelEvent
 from drytorch_schemas.events.metric_values import Metrics, Number, plain_number
 from drytorch_schemas.events.passes import (
@@ -54,6 +54,7 @@ __all__ = [  # noqa: RUF022  # in the order of a run
     "event_classes",
     "CONTEXT_KINDS",
     # types of fields
+    "Int",
     "Metrics",
     "Name",
     "Number",

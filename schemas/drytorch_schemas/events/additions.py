@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from drytorch_schemas.events.base import Event, Name
+from drytorch_schemas.events.base import Event, Int, Name
 
 
 class CustomEvent(Event):
@@ -30,9 +30,9 @@ class LossEvent(Event):
         kinds: how many by kind.
     """
 
-    count: int
+    count: Int
     reason: str
-    kinds: dict[str, int] = Field(default_factory=dict)
+    kinds: dict[str, Int] = Field(default_factory=dict)
 
 
 class RunLostEvent(Event):

@@ -14,6 +14,8 @@ from drytorch_schemas.errors import DecodingError
 from drytorch_schemas.limits import MAX_NAME_LENGTH
 
 Name = Annotated[str, Field(max_length=MAX_NAME_LENGTH)]
+#: msgpack carries integers of 64 bits.
+Int = Annotated[int, Field(ge=-(2**63), lt=2**64)]
 
 #: Every event class of this version by its kind.
 _classes: dict[str, type[Event]] = {}

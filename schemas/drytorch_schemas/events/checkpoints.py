@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drytorch_schemas.events.base import Event, Name
+from drytorch_schemas.events.base import Event, Int, Name
 
 
 class SaveModelEvent(Event):
@@ -18,7 +18,7 @@ class SaveModelEvent(Event):
     model_name: Name
     definition: str
     location: str
-    epoch: int
+    epoch: Int
 
 
 class LoadModelEvent(Event):
@@ -34,4 +34,4 @@ class LoadModelEvent(Event):
     model_name: Name
     definition: str
     location: str
-    epoch: int
+    epoch: Int

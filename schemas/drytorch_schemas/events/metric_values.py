@@ -5,19 +5,16 @@ from __future__ import annotations
 import decimal
 import numbers
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from drytorch_schemas.events.base import Name
+from drytorch_schemas.events.base import Int, Name
 from drytorch_schemas.limits import MAX_METRICS
 
-_MIN_INT: Final = -(2**63)
-_MAX_INT: Final = 2**64 - 1
-
-#: msgpack carries integers of 64 bits; a larger one becomes a float.
-Number = Annotated[int, Field(ge=_MIN_INT, le=_MAX_INT)] | float
+#: An integer of more than 64 bits becomes a float.
+Number = Int | float
 
 
 def plain_number(value: object) -> int | float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from drytorch_schemas.events.base import Event, Name
+from drytorch_schemas.events.base import Event, Int, Name
 from drytorch_schemas.events.metric_values import Metrics
 
 
@@ -20,10 +20,10 @@ class IterateBatchEvent(Event):
     """
 
     source_name: Name
-    batch_size: int | None
-    n_iter: int | None
-    dataset_size: int | None
-    pass_id: int = 0
+    batch_size: Int | None
+    n_iter: Int | None
+    dataset_size: Int | None
+    pass_id: Int = 0
 
 
 class BatchProgressEvent(Event):
@@ -39,9 +39,9 @@ class BatchProgressEvent(Event):
     """
 
     source_name: Name
-    pass_id: int
-    batches: int
-    samples: int | None = None
+    pass_id: Int
+    batches: Int
+    samples: Int | None = None
     metrics: Metrics = Field(default_factory=dict)
     final: bool = False
 
@@ -64,9 +64,9 @@ class MetricEvent(Event):
 
     model_name: Name
     source_name: Name
-    epoch: int
+    epoch: Int
     metrics: Metrics
-    step: int | None = None
+    step: Int | None = None
 
 
 class LearningRateEvent(Event):
@@ -82,6 +82,6 @@ class LearningRateEvent(Event):
 
     model_name: Name
     source_name: Name
-    epoch: int
+    epoch: Int
     base_lr: dict[str, float] | float | None = None
     scheduler_name: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drytorch_schemas.events.base import Event, Name
+from drytorch_schemas.events.base import Event, Int, Name
 
 
 class StartTrainingEvent(Event):
@@ -17,8 +17,8 @@ class StartTrainingEvent(Event):
 
     source_name: Name
     model_name: Name
-    start_epoch: int
-    end_epoch: int
+    start_epoch: Int
+    end_epoch: Int
 
 
 class EndTrainingEvent(Event):
@@ -43,7 +43,7 @@ class TerminatedTrainingEvent(Event):
 
     source_name: Name
     model_name: Name
-    epoch: int
+    epoch: Int
     reason: str
 
 
@@ -59,8 +59,8 @@ class StartEpochEvent(Event):
 
     source_name: Name
     model_name: Name
-    epoch: int
-    end_epoch: int | None = None
+    epoch: Int
+    end_epoch: Int | None = None
 
 
 class EndEpochEvent(Event):
@@ -74,7 +74,7 @@ class EndEpochEvent(Event):
 
     source_name: Name
     model_name: Name
-    epoch: int
+    epoch: Int
 
 
 class StartTestEvent(Event):
