@@ -59,7 +59,7 @@ class CSVDumper(MetricLoader):
     def setup(self, context: TrackerContext) -> None:
         """Make the parent folder, so that one that cannot be written is known at once."""
         super().setup(context)
-        par_dir = self._own_par_dir or context.par_dir
+        par_dir = (self._own_par_dir or context.par_dir).absolute()
         par_dir.mkdir(parents=True, exist_ok=True)
         (par_dir / ".drytorch").mkdir(exist_ok=True)
         self._folders = RunFolders(par_dir, self.folder_name)
