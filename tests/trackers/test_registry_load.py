@@ -32,6 +32,10 @@ class Plain:
     def notify(self, event):
         pass
 
+class Outer:
+    class Inner(Tracker):
+        pass
+
 class Handler(Tracker):
     def on_fire(self):
         pass
@@ -68,6 +72,7 @@ def test_module_and_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.name == "found"  # type: ignore[attr-defined]  # of the file's class only
     assert registry.load(f"{file}:Mine") is found
     assert registry.load(f"{file}:Handler").__name__ == "Handler"
+    assert registry.load(f"{file}:Outer.Inner").__qualname__ == "Outer.Inner"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import operator
 import os
 import re
 import sys
@@ -138,7 +139,7 @@ def _module_of_file(path: Path) -> ModuleType:
 
 def _attribute(module: ModuleType, class_name: str, target: str) -> Any:
     try:
-        return getattr(module, class_name)
+        return operator.attrgetter(class_name)(module)
     except AttributeError:
         classes = [name for name, value in vars(module).items() if isinstance(value, type)]
         nearest = difflib.get_close_matches(class_name, classes, 1)
