@@ -111,6 +111,65 @@ class WorkerSpecError(ClientError):
     """A worker was given a description that it cannot read."""
 
 
+# ---- reporting events
+
+
+class OptionError(ClientError, ValueError):
+    """An option of the client has a value that cannot be used."""
+
+
+class BrokerUrlError(OptionError):
+    """The URL of a broker is none."""
+
+
+class QueueFullError(ClientError):
+    """An event is refused because the queue is full, under `on_full='raise'`."""
+
+
+class EventTooLargeError(ClientError, ValueError):
+    """An event is larger than any broker takes.
+
+    Attributes:
+        kind: kind of the event.
+        size: its size in bytes, encoded.
+        limit: the largest size that is allowed, bytes.
+    """
+
+    def __init__(self, kind: str, size: int, limit: int) -> None:
+        """Initialize.
+
+        Args:
+            kind: kind of the event.
+            size: its size in bytes, encoded.
+            limit: the largest size that is allowed, bytes.
+        """
+        self.kind = kind
+        self.size = size
+        self.limit = limit
+        super().__init__(
+            f"{kind} event of {size} bytes is larger than the {limit} bytes allowed: "
+            f"report less in one event."
+        )
+
+
+class EventNotPlainError(ClientError, ValueError):
+    """An event holds something that cannot travel, such as a set or text that is not Unicode."""
+
+
+class BrokerAwayError(ClientError):
+    """No broker answers in time.
+
+    Attributes:
+        exit_code: what a command leaves with that meets this.
+    """
+
+    exit_code = 69
+
+
+class SpoolError(ClientError):
+    """The spool cannot be written or read."""
+
+
 # ---- warnings
 
 
@@ -136,3 +195,7 @@ class CheckpointWarning(ClientWarning):
 
 class RegistryWarning(ClientWarning):
     """The registry of runs could not be kept as it should be."""
+
+
+class ClosedSenderWarning(ClientWarning):
+    """An event is reported after the end of reporting, and goes nowhere."""
