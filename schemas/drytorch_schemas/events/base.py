@@ -117,9 +117,13 @@ class Event(BaseModel):
             for name in cls._paths:
                 if name in plain:
                     plain[name] = pathlib.Path(plain[name])
-            return cls.model_validate(plain, extra="allow")
+            event = cls.model_validate(plain, extra="allow")
         except (ValidationError, KeyError, TypeError, ValueError) as error:
             raise DecodingError(f"{cls.__name__} cannot be read: {_first_line(error)}") from error
+        if not event.model_extra:
+            # what travelled must equal what was sent
+            object.__setattr__(event, "__pydantic_extra__", None)
+        return event
 
 
 def _first_line(error: Exception) -> str:
