@@ -26,8 +26,9 @@ from drytorch_schemas.endpoint import EndpointFile, write_endpoint
 _log: Final = logging.getLogger(__name__)
 _IDLE_POLL_MS: Final = 200
 _CLEAN_EVERY: Final = 60.0
-#: What is on its way when a stop is asked for gets so long to arrive, seconds.
-_LAST_WORDS: Final = 0.2
+#: A stop takes what is on its way until nothing comes for `_QUIET_MS`, for so many seconds at most.
+_LAST_WORDS: Final = 2.0
+_QUIET_MS: Final = 100
 
 
 def serve(config: BrokerConfig, on_ready: Callable[[str], None]) -> None:
@@ -217,12 +218,10 @@ class Broker:
     def stop(self) -> None:
         """Take what is on its way, make it durable, acknowledge it."""
         _log.info("stopping")
-        self._sockets.stop_listening()
         end = time.monotonic() + _LAST_WORDS
-        while self._ingest.drain(time.monotonic()) or time.monotonic() < end:
+        # Unbinding first would cut the connections over which acknowledgements go.
+        while time.monotonic() < end and self._sockets.ingest.poll(_QUIET_MS):
+            self._ingest.drain(time.monotonic())
             self._outbox.tell(self._committer.commit(time.monotonic()))
-            if not self._sockets.ingest.poll(50):
-                break
-        self._outbox.tell(self._committer.commit(time.monotonic()))
         self._requests.serve(time.monotonic())
         self._adopter.close()

@@ -168,14 +168,6 @@ class Sockets:
             except (zmq.ZMQError, ConfigurationError) as error:
                 _log.error("cannot bind %s again: %s", url, error)  # as below
 
-    def stop_listening(self) -> None:
-        """Take no new connections; what is connected stays."""
-        for socket, url in self._all(self.endpoint):
-            try:
-                socket.unbind(url)
-            except zmq.ZMQError as error:
-                _log.debug("cannot unbind %s: %s", url, error)
-
     def close(self, linger_ms: int = LINGER_MS) -> None:
         """Close the sockets, and remove their files.
 

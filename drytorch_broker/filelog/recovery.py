@@ -96,8 +96,7 @@ class Recovery:
                 headers[path] = journal_reader.read_header(path)
             except NotAJournalError as error:
                 if path == paths[-1] and path.stat().st_size < 2 * header_size(JOURNAL):
-                    self._put_aside(path, 0)  # its broker died while it made the segment
-                    path.unlink()
+                    self._drop_unborn(path)
                 else:
                     self.report.append(f"{path.name} is not served: {error}")
         return headers
@@ -175,6 +174,13 @@ class Recovery:
                     f"{later.first}: those of the later are served"
                 )
                 earlier.end = later.first
+
+    def _drop_unborn(self, path: Path) -> None:
+        """Remove a segment whose broker died while it was writing the header."""
+        if path.stat().st_size:
+            kept = self._put_aside(path, 0)
+            self.report.append(f"{path.name} has only a part of a header, kept in {kept.name}")
+        path.unlink()
 
     def _cut(self, path: Path, scan: Scan) -> None:
         kept = self._put_aside(path, scan.size)
