@@ -64,8 +64,9 @@ class Run:
 
     def whole(self, epochs: int) -> list[bytes]:
         """Return a whole run."""
+        beginning = [self.start(), self.actor()]
         metrics = [self.metric(epoch) for epoch in range(1, epochs + 1)]
-        return [self.start(), self.actor(), *metrics, self.stop()]
+        return [*beginning, *metrics, self.stop()]
 
 
 class MemoryJournal:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import zmq
 
+from drytorch_schemas.endpoint import Endpoint
 from drytorch_schemas.envelope import Envelope, decode
 from drytorch_schemas.errors import DecodingError
 from drytorch_schemas.frames import DOORBELL_PREFIX, LIVE_PREFIX
@@ -21,11 +22,11 @@ _MOST_AT_ONCE: Final = 10_000
 class Doorbells:
     """Subscribes to topics and waits for news of them."""
 
-    def __init__(self, url: str, prefixes: Iterable[str], *, live: bool) -> None:
+    def __init__(self, endpoint: Endpoint, prefixes: Iterable[str], *, live: bool) -> None:
         """Connect; the socket reconnects by itself.
 
         Args:
-            url: the broker's fan-out address.
+            endpoint: where the broker listens.
             prefixes: beginnings of the topics wanted.
             live: whether live events are wanted, too.
         """
@@ -39,8 +40,22 @@ class Doorbells:
             self._socket.subscribe(DOORBELL_PREFIX + prefix.encode())
             if live:
                 self._socket.subscribe(LIVE_PREFIX + prefix.encode())
-        self._socket.connect(url)
+        self._endpoint = endpoint
+        self._url = endpoint.fanout
+        self._socket.connect(self._url)
         self._live: dict[tuple[str, str, str], bytes] = {}
+
+    def use_ports(self, ports: Mapping[str, int]) -> None:
+        """Connect to the port that a handshake told, where it is another one.
+
+        Args:
+            ports: TCP ports by name.
+        """
+        url = self._endpoint.with_ports(ports).fanout
+        if url != self._url:
+            self._socket.disconnect(self._url)
+            self._socket.connect(url)
+            self._url = url
 
     def wait(self, seconds: float) -> None:
         """Wait for a doorbell or a live event, at most so many seconds, and take all that is there.

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 from drytorch_client.control import ControlChannel
-
 from drytorch_client.declarations import Declaration
 from drytorch_client.workers.spec import WorkerSpec
 from drytorch_schemas.endpoint import Endpoint
@@ -94,7 +93,7 @@ def run(spec: WorkerSpec, host: Host, trackers: Mapping[str, Tracker]) -> tuple[
     topics = (replace(spec.filter.unwired(), kinds=kinds_wanted(trackers.values())),)
     channel = ControlChannel(endpoint)
     bell = Doorbells(
-        endpoint.fanout,
+        endpoint,
         [each.prefix() for each in topics],
         live=any(each.wants_live for each in trackers.values()),
     )
@@ -105,7 +104,7 @@ def run(spec: WorkerSpec, host: Host, trackers: Mapping[str, Tracker]) -> tuple[
     finally:
         channel.close()
         bell.close()
-    host.notices.note(f"leaves: {ending.value}")
+    host.notices.note(f"Leaving: {ending.value}.")
     code = _CODES[ending]
     if code == exit_codes.OK and failures:
         code = exit_codes.DEAD_LETTERS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
@@ -35,6 +35,9 @@ class Channel(Protocol):
 
 class Bell(Protocol):
     """Doorbells, as far as they are needed here."""
+
+    def use_ports(self, ports: Mapping[str, int]) -> None:
+        """Listen on the port that a handshake told."""
 
     def wait(self, seconds: float) -> None:
         """Wait for a doorbell or a live event, at most so many seconds."""
@@ -209,7 +212,9 @@ class BrokerSource:
             pid=os.getpid(),
             run_scoped=place.run_scoped or place.transient,
         )
-        return self._ask(request, control.Attached)
+        attached = self._ask(request, control.Attached)
+        self._bell.use_ports(attached.ports)
+        return attached
 
     def _replaced(self) -> Chunk:
         self._note("The broker has another journal now: this worker goes on from its start.")

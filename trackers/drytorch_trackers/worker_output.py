@@ -125,11 +125,22 @@ def install(log: BoundedLog) -> None:
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]  # Final in typeshed
 
 
+class _LastingBuffer(io.BufferedWriter):
+    def close(self) -> None:
+        """Stay open, as the stream below."""
+        self.flush()
+
+
+class _LastingText(io.TextIOWrapper):
+    def close(self) -> None:
+        """Stay open, as the streams below."""
+        self.flush()
+
+
 def _text(descriptor: int, log: BoundedLog) -> io.TextIOWrapper:
     raw: io.RawIOBase = LastingStream(descriptor, log)
-    buffered = io.BufferedWriter(raw)
-    return io.TextIOWrapper(
-        buffered, encoding="utf-8", errors="backslashreplace", line_buffering=True
+    return _LastingText(
+        _LastingBuffer(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True
     )
 
 

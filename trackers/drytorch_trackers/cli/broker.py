@@ -7,21 +7,17 @@ import os
 from collections.abc import Iterator
 from typing import Any, Final
 
+from drytorch_client.broker_address import local_endpoint
+from drytorch_client.config import DISABLED, VARIABLE
 from drytorch_client.control import ControlChannel
-
 from drytorch_client.errors import BrokerAwayError
 from drytorch_schemas import control
-from drytorch_schemas.endpoint import Endpoint, default_endpoint, read_endpoint
-from drytorch_schemas.errors import SchemaError
-from drytorch_schemas.folders import LOCK_FILE, journal_dir
-from drytorch_schemas.locks import FileLock
+from drytorch_schemas.endpoint import Endpoint
 from drytorch_schemas.topics import TopicFilter
 from drytorch_trackers import exit_codes
 from drytorch_trackers.errors import WorkError
 
-VARIABLE: Final = "DRYTORCH_BROKER"
 TIMEOUT: Final = 3.0
-_DISABLED: Final = "disabled"
 
 
 def endpoint_of(url: str | None) -> Endpoint:
@@ -34,15 +30,9 @@ def endpoint_of(url: str | None) -> Endpoint:
         EndpointError: the URL, or that in the environment, is none.
     """
     named = url or os.environ.get(VARIABLE, "")
-    if named and named != _DISABLED:
+    if named and named != DISABLED:
         return Endpoint.from_url(named)
-    folder = journal_dir()
-    with contextlib.suppress(OSError, SchemaError):
-        # a broker that was started with another runtime folder says where it is
-        found = read_endpoint(folder)
-        if found is not None and FileLock.held_by_other(folder / LOCK_FILE):
-            return Endpoint.from_url(found.url)
-    return default_endpoint(folder)
+    return local_endpoint()
 
 
 @contextlib.contextmanager

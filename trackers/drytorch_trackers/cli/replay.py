@@ -71,13 +71,14 @@ def command(  # noqa: PLR0913, PLR0917  # each is an option of the command
     """
     from drytorch_schemas.topics import TopicFilter
     from drytorch_trackers.cli.chosen import build, writable
+    from drytorch_trackers.errors import WorkError
     from drytorch_trackers.journal_files import JournalFiles
     from drytorch_trackers.replay import ReplayOptions
 
     if bool(paths) == (broker is not None):
-        raise typer.BadParameter("give journal files, or --broker URL")
+        raise WorkError("Give journal files, or --broker URL, and not both.", exit_codes.USAGE)
     if bool(to) == listing:
-        raise typer.BadParameter("give --to TRACKER, or --list")
+        raise WorkError("Give --to TRACKER, or --list, and not both.", exit_codes.USAGE)
     trackers = build(to or [], option or [])
     wanted = TopicFilter(experiment, run)
     if broker is not None:

@@ -47,8 +47,9 @@ def command(
     The training's client starts a broker, where none is running, and the trackers. A tracker that
     the script subscribes too is not doubled. The exit code is the training's.
     """
+    from drytorch_client.config import VARIABLE
+    from drytorch_client.handed_over import VARIABLE as TRACKERS_VARIABLE
     from drytorch_schemas.endpoint import Endpoint
-    from drytorch_trackers.cli.broker import VARIABLE
     from drytorch_trackers.cli.chosen import arguments_of
     from drytorch_trackers.errors import WorkError
 
@@ -62,7 +63,7 @@ def command(
             {"target": _absolute(target), "options": arguments}
             for target, (_, arguments) in chosen.items()
         ]
-        os.environ["DRYTORCH_TRACKERS"] = json.dumps(entries, default=str)
+        os.environ[TRACKERS_VARIABLE] = json.dumps(entries, default=str)
     program = shutil.which(training[0])
     if program is None:
         raise WorkError(

@@ -63,8 +63,9 @@ def _from_broker(url: str | None, wanted: Any) -> list[dict[str, Any]] | None:
     """Return what the broker knows; None where there is none and none was named."""
     import os
 
+    from drytorch_client.config import VARIABLE
     from drytorch_schemas.control import Ask
-    from drytorch_trackers.cli.broker import VARIABLE, ask, channel_to, endpoint_of
+    from drytorch_trackers.cli.broker import ask, channel_to, endpoint_of
     from drytorch_trackers.errors import WorkError
 
     endpoint = endpoint_of(url)

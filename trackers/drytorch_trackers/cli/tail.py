@@ -12,7 +12,6 @@ from drytorch_trackers.cli import parameters
 
 if TYPE_CHECKING:
     from drytorch_client.control import ControlChannel
-
     from drytorch_schemas.topics import TopicFilter
     from drytorch_trackers.doorbell import Doorbells
 
@@ -42,7 +41,7 @@ def command(
     endpoint = endpoint_of(broker)
     with channel_to(endpoint) as channel:
         start = head_of(channel)
-        bell = Doorbells(endpoint.fanout, [wanted.prefix()], live=False)
+        bell = Doorbells(endpoint, [wanted.prefix()], live=False)
         try:
             _follow(channel, bell, wanted, start, as_json=json)
         finally:

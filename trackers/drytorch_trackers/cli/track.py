@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from drytorch_trackers import exit_codes
 from drytorch_trackers.cli import parameters
 
 SETTINGS: Final[Mapping[str, Any]] = {"name": "track"}
@@ -63,12 +64,15 @@ def command(  # noqa: PLR0913, PLR0917  # each is an option of the command
     from drytorch_trackers.cli.broker import ask, channel_to, endpoint_of
     from drytorch_trackers.cli.chosen import build, writable
     from drytorch_trackers.cli.leaving import on_signals
+    from drytorch_trackers.errors import WorkError
     from drytorch_trackers.hosted import Policy
     from drytorch_trackers.hosting import Host, Notices
     from drytorch_trackers.hosting import run as run_worker
 
     if not _START.fullmatch(start):
-        raise typer.BadParameter(f"--from {start!r}: give start, now or an offset")
+        raise WorkError(
+            f"--from {start!r} is none: give start, now or an offset.", exit_codes.USAGE
+        )
     built = build(trackers, option or [])
     endpoint = endpoint_of(broker)
     with channel_to(endpoint) as channel:

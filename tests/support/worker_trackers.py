@@ -1,0 +1,84 @@
+"""Trackers that misbehave in a worker, each in its own way."""
+
+import contextlib
+import os
+import sys
+import time
+
+from drytorch_trackers import Tracker
+
+
+class Raising(Tracker):
+    """Raises at every event."""
+
+    def notify(self, event: object) -> None:  # noqa: ARG002  # as in the base class
+        """Raise."""
+        raise RuntimeError("no")
+
+
+class RaisingOnce(Tracker):
+    """Raises at the third metric, always."""
+
+    def on_metric(self, event: object) -> None:
+        """Raise at epoch 3, else write a line."""
+        if event.epoch == 3:  # type: ignore[attr-defined]  # a MetricEvent
+            raise RuntimeError("three")
+        with (self.context.par_dir / "once.txt").open("a") as file:
+            file.write(f"{event.epoch}\n")  # type: ignore[attr-defined]  # as above
+
+
+class Sleeping(Tracker):
+    """Sleeps for an hour at the first metric."""
+
+    def on_metric(self, event: object) -> None:  # noqa: ARG002  # as in the base class
+        """Sleep."""
+        time.sleep(3600)
+
+
+class Leaving(Tracker):
+    """Calls sys.exit at the third metric."""
+
+    def on_metric(self, event: object) -> None:
+        """Exit."""
+        if event.epoch == 3:  # type: ignore[attr-defined]  # a MetricEvent
+            sys.exit(3)
+
+
+class Rude(Tracker):
+    """Moves away, closes what it finds, and prints megabytes."""
+
+    def on_metric(self, event: object) -> None:  # noqa: ARG002  # as in the base class
+        """Do it all."""
+        os.chdir("/")
+        sys.stdout.write("x" * 1_000_000 + "\n")
+        sys.stdout.close()
+        sys.stderr.close()
+        sys.stdout.write("still here\n")
+        with contextlib.suppress(OSError):  # it is closed already
+            os.close(1)
+        sys.stdout.write("in the log\n")
+
+
+class Paced(Tracker):
+    """Takes ten milliseconds for each metric, and writes a line."""
+
+    def on_metric(self, event: object) -> None:
+        """Write slowly."""
+        time.sleep(0.01)
+        with (self.context.par_dir / "paced.txt").open("a") as file:
+            file.write(f"{event.epoch}\n")  # type: ignore[attr-defined]  # a MetricEvent
+
+
+class NotBuilt(Tracker):
+    """Raises when it is built."""
+
+    def __init__(self) -> None:
+        raise RuntimeError("no constructor")
+
+
+class Printing(Tracker):
+    """Prints a line for each metric."""
+
+    def on_metric(self, event: object) -> None:
+        """Print."""
+        sys.stderr.write(f"epoch {event.epoch}\n")  # type: ignore[attr-defined]  # a MetricEvent
