@@ -175,6 +175,20 @@ def encode_fields(
     return data
 
 
+def renumber(data: bytes, origin: Origin, kind: str, seq: int) -> bytes:
+    """Return an encoded envelope with another sequence number.
+
+    Args:
+        data: the bytes that `encode_fields` made for this origin and kind.
+        origin: producer, run, rank and host.
+        kind: kind of the event.
+        seq: the sequence number.
+    """
+    # the map's mark stands before the shared bytes, the number's own mark behind them
+    place = len(_MAP) + len(origin.encoded(kind)[0]) + 1
+    return b"".join((data[:place], seq.to_bytes(8, "big"), data[place + 8 :]))
+
+
 def _refuse_unreadable(data: bytes) -> None:
     """Find out here, and not at the broker, what no reader would take: depth, keys, sizes."""
     try:
