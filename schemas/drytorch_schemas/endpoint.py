@@ -170,7 +170,7 @@ def _tcp(url: str) -> tuple[str, int]:
         raise EndpointError(f"{url!r} is not a broker's URL: {error}.") from error
     host = parts.netloc.rpartition(":")[0] if parts.port is not None else parts.netloc
     extra = parts.path.strip("/") or parts.query or parts.fragment or "@" in host
-    if parts.scheme != "tcp" or not host.strip(":[]") or extra or port == 0:
+    if parts.scheme != "tcp" or not parts.hostname or extra or port == 0 or host.endswith(":"):
         raise EndpointError(
             f"{url!r} is not a broker's URL: write tcp://HOST:PORT or ipc:///FOLDER."
         )

@@ -6,13 +6,15 @@ import contextlib
 import errno
 import fcntl
 import os
-import weakref
+import threading
 from pathlib import Path
 from typing import Final
 
 from drytorch_schemas.errors import LockUnsupportedError
 
 _UNSUPPORTED: Final = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
+#: A child that is forked between opening and noting a descriptor would keep it.
+_no_fork: Final = threading.RLock()
 _BUSY: Final = {errno.EWOULDBLOCK, errno.EACCES}
 
 
@@ -46,24 +48,27 @@ class FileLock:
             LockUnsupportedError: the file system has no working flock.
             OSError: the file cannot be opened, for example because its folder is not there.
         """
-        while self._descriptor is None:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            if not _flock(descriptor, fcntl.LOCK_EX, self.path):
-                os.close(descriptor)
-                return False
-            if _is_at(descriptor, self.path):
-                self._descriptor = descriptor
-                _held.add(self)
-            else:  # its last owner removed the file between our two calls
-                os.close(descriptor)
+        with _no_fork:
+            while self._descriptor is None:
+                descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                try:
+                    if not _flock(descriptor, fcntl.LOCK_EX, self.path):
+                        return False
+                    # else its last owner removed the file between our two calls
+                    if _is_at(descriptor, self.path):
+                        self._descriptor = os.dup(descriptor)
+                        _held.add(self)
+                finally:
+                    os.close(descriptor)
         return True
 
     def release(self) -> None:
         """Give the lock back; nothing happens where it is not held."""
         if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-            _held.discard(self)
+            with _no_fork:
+                os.close(self._descriptor)
+                self._descriptor = None
+                _held.discard(self)
 
     @staticmethod
     def held_by_other(path: Path) -> bool:
@@ -84,7 +89,8 @@ class FileLock:
             os.close(descriptor)
 
 
-_held: weakref.WeakSet[FileLock] = weakref.WeakSet()
+#: A lock lasts until it is released, also when nobody keeps its object.
+_held: set[FileLock] = set()
 
 
 def _flock(descriptor: int, how: int, path: Path) -> bool:
@@ -117,6 +123,11 @@ def _close_in_child() -> None:
                 os.close(lock._descriptor)  # noqa: SLF001  # as above
             lock._descriptor = None  # noqa: SLF001  # as above
     _held.clear()
+    _no_fork.release()
 
 
-os.register_at_fork(after_in_child=_close_in_child)
+os.register_at_fork(
+    before=_no_fork.acquire,
+    after_in_parent=_no_fork.release,
+    after_in_child=_close_in_child,
+)
