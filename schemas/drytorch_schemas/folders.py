@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import stat
 from pathlib import Path
 from typing import Final
@@ -18,7 +17,7 @@ _OTHERS: Final = 0o077
 def state_dir() -> Path:
     """Return the folder of this user's state on this host; homes are shared on clusters."""
     base = _xdg("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return base / "drytorch" / (socket.gethostname() or "localhost")
+    return base / "drytorch" / (os.uname().nodename or "localhost")
 
 
 def journal_dir() -> Path:
