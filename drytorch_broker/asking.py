@@ -16,7 +16,7 @@ from drytorch_schemas.errors import EndpointError, LocationError
 from drytorch_schemas.folders import LOCK_FILE
 from drytorch_schemas.locks import FileLock
 
-ANSWER_WITHIN: Final = 5.0  # seconds
+ANSWER_WITHIN: Final = 3.0  # seconds
 _POLL: Final = 0.02
 
 

@@ -13,15 +13,19 @@ import typer
 from drytorch_broker import command_errors, exit_codes
 from drytorch_schemas.folders import journal_dir
 
+
+def _examples(*arguments: str) -> str:
+    """Return the end of a help text; the mark keeps its lines apart."""
+    return "\b\nExamples:\n" + "\n".join(f"  drytorch-broker {each}" for each in arguments)
+
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Journal events of trainings and hand them to trackers.",
-    epilog=(
-        "Examples: drytorch-broker start --detach; drytorch-broker status; drytorch-broker stop"
-    ),
+    epilog=_examples("start --detach", "status", "stop"),
 )
 
 
@@ -42,7 +46,7 @@ class LogFormat(enum.StrEnum):
 
 JournalOption = Annotated[
     Path | None,
-    typer.Option(help="Folder of the journal.  [default: the user's state folder]"),
+    typer.Option(readable=False, help="Folder of the journal.  [default: the user's state folder]"),
 ]
 BrokerOption = Annotated[
     str | None, typer.Option("--broker", help="URL of the broker, instead of its journal.")
@@ -54,9 +58,10 @@ def _journal(path: Path | None) -> Path:
 
 
 @app.command(
-    epilog=(
-        "Examples: drytorch-broker start; drytorch-broker start --detach --idle-exit 30; "
-        "drytorch-broker start --listen tcp://127.0.0.1:7750 --journal /data/journal"
+    epilog=_examples(
+        "start",
+        "start --detach --idle-exit 30",
+        "start --listen tcp://127.0.0.1:7750 --journal /data/journal",
     )
 )
 def start(  # noqa: PLR0913, PLR0917  # one parameter an option
@@ -127,9 +132,7 @@ def start(  # noqa: PLR0913, PLR0917  # one parameter an option
     return exit_codes.OK
 
 
-@app.command(
-    epilog="Examples: drytorch-broker status --json; drytorch-broker status --ready && echo yes"
-)
+@app.command(epilog=_examples("status --json", "status --ready && echo yes"))
 def status(
     journal: JournalOption = None,
     broker: BrokerOption = None,
@@ -158,7 +161,7 @@ def status(
     return exit_codes.OK
 
 
-@app.command(epilog="Examples: drytorch-broker stop; drytorch-broker stop --journal /data/journal")
+@app.command(epilog=_examples("stop", "stop --journal /data/journal"))
 def stop(journal: JournalOption = None, broker: BrokerOption = None) -> int:
     """Stop a broker, and wait until it has; 0 also when none runs."""
     from drytorch_broker import asking
@@ -179,11 +182,11 @@ def stop(journal: JournalOption = None, broker: BrokerOption = None) -> int:
     return exit_codes.OK
 
 
-@app.command(
-    epilog="Examples: drytorch-broker check ~/journal; drytorch-broker check 0*.msgpack --json"
-)
+@app.command(epilog=_examples("check ~/journal", "check --json 00000000000000000000.msgpack"))
 def check(
-    paths: Annotated[list[Path], typer.Argument(help="Segments, or folders with segments.")],
+    paths: Annotated[
+        list[Path], typer.Argument(readable=False, help="Segments, or folders with segments.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Read journals: records, runs, damage; 65 on damage."""

@@ -232,6 +232,9 @@ class Workers:
         if worker.instance != message.instance:
             text = f"the name {message.worker!r} was taken over by another process"
             return Refused(id=message.id, code="name_taken", text=text)
+        if worker.journal != self._journal:
+            text = f"the journal here is {self._journal}: attach again"
+            return Refused(id=message.id, code="journal", text=text)
         worker.seen, worker.attached = now, True
         return worker
 

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from raw_broker import Client, Daemon
-from uplinks import PRODUCER, TOKEN, batch, hello, seqs
 
-
+from drytorch_broker.adoption import Adopter
 from drytorch_broker.committer import Committer
 from drytorch_broker.config import BrokerConfig
 from drytorch_broker.lost import LostRuns
 from drytorch_broker.state import State, open_state
 from drytorch_schemas import control, locations, records, spool_files
+from drytorch_schemas.endpoint import Endpoint
 from drytorch_schemas.locks import FileLock
 from drytorch_schemas.packing import unpack
+from raw_broker import Client, Daemon
+from uplinks import PRODUCER, TOKEN, batch, hello
 
+HERE = Endpoint.from_url("tcp://127.0.0.1:7750")
 HOLDER = """
 import sys
 from pathlib import Path
+from drytorch_schemas.endpoint import Endpoint
 from drytorch_schemas.locks import FileLock
 assert FileLock(Path(sys.argv[1])).acquire()
 print("held", flush=True)
@@ -54,17 +60,34 @@ def spool(journal: Path, batches: list[tuple[int, int]], *, broker: str = "", **
     return folder
 
 
-def kinds(client: Client) -> list[str]:
-    """Return the kinds of all events in the journal."""
-    return [unpack(payload)["kind"] for _, payload in client.fetch().records]
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[State]:
+    """Return the state of a broker without sockets, at time 0."""
+    made = open_state(BrokerConfig(tmp_path), 0.0)
+    yield made
+    made.close()
 
 
-def wait(look: object, seconds: float, what: str) -> None:
-    """Wait until `look` gives something true."""
-    end = time.monotonic() + seconds
-    while not look():  # type: ignore[operator] - any function
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
+def envelopes(state: State) -> list[dict[str, Any]]:
+    """Return all envelopes in the journal."""
+    found = state.log.read(0, state.log.durable, None, 1 << 30, 10**6).records
+    return [unpack(payload) for _, payload in found]
+
+
+def numbers(state: State) -> list[int]:
+    """Return the sequence numbers of the producer in the journal."""
+    return [wire["seq"] for wire in envelopes(state) if wire["producer"] == PRODUCER]
+
+
+def adopt(state: State, endpoint: Endpoint = HERE) -> Adopter:
+    """Look for orphans and deliver them, as the broker's loop does."""
+    adopter, committer = Adopter(state, endpoint), Committer(state)
+    adopter.look()
+    for now in range(1, 100):
+        if adopter.busy:
+            adopter.step(float(now))
+            committer.commit(float(now))
+    return adopter
 
 
 def test_an_orphan_is_delivered_and_removed(tmp_path: Path) -> None:
@@ -75,30 +98,28 @@ def test_an_orphan_is_delivered_and_removed(tmp_path: Path) -> None:
         client.publish(1, kind="StartExperiment")
         client.acknowledged(1)
         folder = spool(journal, [(1, 3), (4, 2)], kind1="StartExperiment")
-        wait(lambda: not folder.exists(), 10, "the spool is removed")
-        found = client.fetch()
-        assert seqs(found.records) == [1, 2, 3, 4, 5]
-        wait(lambda: kinds(client)[-1] == "RunLost", 10, "the run is lost")
-        assert broker.ask("runs")[0]["status"] == "lost"
+        end = time.monotonic() + 15
+        while broker.ask("runs")[0]["status"] != "lost":
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        found = [unpack(payload) for _, payload in client.fetch().records]
+        assert [wire["seq"] for wire in found[:-1]] == [1, 2, 3, 4, 5]
+        assert found[-1]["kind"] == "RunLost"
+        assert not folder.exists()
 
 
-def test_a_run_that_ends_in_its_spool_is_not_lost(tmp_path: Path) -> None:
-    """A run whose StopExperiment lies in the spool is completed."""
-    journal = tmp_path / "journal"
-    folder = spool(
-        journal, [(1, 1), (2, 3), (5, 1)], kind1="StartExperiment", kind5="StopExperiment"
-    )
-    with Daemon(journal) as broker, Client(broker.url) as client:
-        wait(lambda: not folder.exists(), 10, "the spool is removed")
-        time.sleep(2.5)
-        assert kinds(client)[-1] == "StopExperiment"
-        assert broker.ask("runs")[0]["status"] == "completed"
+def test_a_run_that_ends_in_its_spool_is_not_lost(state: State, tmp_path: Path) -> None:
+    """A run whose StopExperiment lies in the spool is completed, also with the spool half read."""
+    spool(tmp_path, [(1, 1), (2, 3), (5, 1)], kind1="StartExperiment", kind5="StopExperiment")
+    adopter = adopt(state)
+    runs = Runs(state)
+    assert runs.look(1000.0) == "completed"
+    assert not adopter.busy
 
 
-def test_a_living_owner_keeps_its_spool(tmp_path: Path) -> None:
+def test_a_living_owner_keeps_its_spool(state: State, tmp_path: Path) -> None:
     """A spool whose owner lives is left alone, and delivered as soon as the owner is dead."""
-    journal = tmp_path / "journal"
-    folder = spool(journal, [(1, 3)])
+    folder = spool(tmp_path, [(1, 3)])
     owner = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(spool_files.lock_path(folder))],
         stdin=subprocess.PIPE,
@@ -106,36 +127,34 @@ def test_a_living_owner_keeps_its_spool(tmp_path: Path) -> None:
     )
     assert owner.stdout is not None
     owner.stdout.readline()
-    with Daemon(journal) as broker, Client(broker.url) as client:
-        time.sleep(2.5)
-        assert client.fetch().head == 0
-        owner.kill()
-        owner.communicate()
-        wait(lambda: not folder.exists(), 10, "the spool is removed")
-        assert seqs(client.fetch().records) == [1, 2, 3]
+    assert not adopt(state).busy
+    assert state.log.head == 0
+    owner.kill()
+    owner.communicate()
+    adopt(state)
+    assert numbers(state) == [1, 2, 3]
+    assert not folder.exists()
 
 
-def test_a_spool_for_another_broker_is_left_alone(tmp_path: Path) -> None:
-    """A spool that names another broker is not delivered."""
-    folder = spool(tmp_path / "journal", [(1, 3)], broker="tcp://127.0.0.1:1234")
-    with Daemon(tmp_path / "journal") as broker, Client(broker.url) as client:
-        time.sleep(2.5)
-        assert client.fetch().head == 0
-        assert folder.exists()
+@pytest.mark.parametrize(
+    ("broker", "ours"),
+    [
+        ("tcp://127.0.0.1:7750", True),
+        ("tcp://localhost:7750", True),
+        ("tcp://127.0.0.1:7751", False),
+        ("ipc:///somewhere", False),
+    ],
+)
+def test_a_spool_names_its_broker(state: State, tmp_path: Path, broker: str, *, ours: bool) -> None:
+    """A spool for this broker's URL is delivered, one for another broker never."""
+    folder = spool(tmp_path / "elsewhere", [(1, 3)], broker=broker)
+    adopt(state)
+    assert (state.log.head > 0, folder.exists()) == (ours, not ours)
 
 
-def test_a_spool_that_names_the_url(tmp_path: Path) -> None:
-    """A spool for this broker's URL is delivered."""
-    with Daemon(tmp_path / "journal", "--listen", "tcp://127.0.0.1:0") as broker:
-        folder = spool(tmp_path / "journal", [(1, 3)], broker=broker.url)
-        wait(lambda: not folder.exists(), 10, "the spool is removed")
-        assert broker.ask("status")["head"] == 4
-
-
-def test_a_torn_and_damaged_spool(tmp_path: Path) -> None:
-    """Of a spool with damage everything readable is delivered, and the broker goes on."""
-    journal = tmp_path / "journal"
-    folder = spool(journal, [(1, 2), (3, 2), (5, 2)])
+def test_a_torn_and_damaged_spool(state: State, tmp_path: Path) -> None:
+    """Of a spool with damage everything readable is delivered."""
+    folder = spool(tmp_path, [(1, 2), (3, 2), (5, 2)])
     middle = folder / spool_files.segment_name(3)
     data = bytearray(middle.read_bytes())
     data[-3] ^= 1
@@ -143,30 +162,60 @@ def test_a_torn_and_damaged_spool(tmp_path: Path) -> None:
     last = folder / spool_files.segment_name(5)
     with last.open("ab") as file:
         file.write(b"\x95\x03\xcf\x00")
-    with Daemon(journal) as broker, Client(broker.url) as client:
-        wait(lambda: not folder.exists(), 10, "the spool is removed")
-        assert seqs(client.fetch().records) == [1, 2, 5, 6]
-        assert broker.ask("status")["ready"]
+    adopt(state)
+    assert numbers(state) == [1, 2, 5, 6]
+    assert not folder.exists()
 
 
-def test_a_spool_with_a_wrong_token(tmp_path: Path) -> None:
+def test_a_spool_with_a_wrong_token(state: State, tmp_path: Path) -> None:
     """A spool that does not know the producer's token is not delivered, and stays."""
-    journal = tmp_path / "journal"
-    with Daemon(journal) as broker, Client(broker.url) as client:
-        client.welcome(token=b"the-real-token--")
-        folder = spool(journal, [(1, 3)])
-        time.sleep(2.5)
-        assert client.fetch().head == 0
-        assert folder.exists()
-        assert broker.ask("status")["ready"]
+    state.inlet.on_hello(hello(token=b"the-real-token--"), 0.0)
+    folder = spool(tmp_path, [(1, 3)])
+    assert not adopt(state).busy
+    assert state.log.head == 0
+    assert folder.exists()
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[State]:
-    """Return the state of a broker without sockets, at time 0."""
-    made = open_state(BrokerConfig(tmp_path), 0.0)
-    yield made
-    made.close()
+@pytest.mark.parametrize("harm", [b"", b"\xc1", b"\x80"])
+def test_a_spool_without_a_readable_owner(state: State, tmp_path: Path, harm: bytes) -> None:
+    """A spool whose meta file is damaged stays, and hurts nobody."""
+    folder = spool(tmp_path, [(1, 3)])
+    (folder / spool_files.META_FILE).write_bytes(harm)
+    assert not adopt(state).busy
+    assert folder.exists()
+
+
+def test_an_empty_spool_is_removed(state: State, tmp_path: Path) -> None:
+    """A spool in which everything was acknowledged is removed."""
+    folder = spool(tmp_path, [])
+    adopt(state)
+    assert not folder.exists()
+
+
+def test_a_full_disk_during_adoption(
+    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A spool that the journal cannot take is kept, and delivered when it can."""
+    folder = spool(tmp_path, [(1, 3), (4, 3)])
+    adopter, committer = Adopter(state, HERE), Committer(state)
+    adopter.look()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", _full)
+        for now in (1.0, 1.1, 1.2):
+            adopter.step(now)
+            committer.commit(now)
+    assert state.failing
+    assert folder.exists()
+    committer.try_again(9.0)
+    for now in (10.0, 11.0, 12.0, 13.0):
+        adopter.step(now)
+        committer.commit(now)
+    assert numbers(state) == [1, 2, 3, 4, 5, 6]
+    assert not folder.exists()
+
+
+def _full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 class Runs:
@@ -178,7 +227,7 @@ class Runs:
         self.lost = LostRuns(state, self.committer, 0.0)
         self.seq = 0
 
-    def put(self, kind: str, now: float, **options: str) -> None:
+    def put(self, kind: str, now: float, **options: Any) -> None:
         """Let the producer report something."""
         self.seq += 1
         verdict = self.state.inlet.on_batch(*batch(self.seq, kind=kind, **options), now)
@@ -207,13 +256,12 @@ def test_a_silent_remote_producer_is_lost_and_found(state: State) -> None:
     assert runs.look(70.0) == "running"
     runs.put("StopExperiment", 71.0)
     assert runs.look(500.0) == "completed"
-    records_ = state.log.read(0, state.log.durable, None, 1 << 20, 100).records
-    found = [unpack(payload) for _, payload in records_]
+    found = envelopes(state)
     assert [each["kind"] for each in found] == [
         *("StartExperiment", "RunLost", "RunFound", "StopExperiment")
     ]
-    offset, note = records_[1][0], found[1]
-    assert (note["producer"], note["seq"]) == (f"broker-{state.log.journal_id[:16]}", offset + 1)
+    note = found[1]
+    assert (note["producer"], note["seq"]) == (f"broker-{state.log.journal_id[:16]}", 3)
     assert note["event"]["producer"] == PRODUCER
 
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from raw_broker import Client, Daemon, run
-from uplinks import PRODUCER, RUN, TOKEN, event, hello, seqs
 
 from drytorch_schemas import control, frames
 from drytorch_schemas.packing import pack
+from raw_broker import Client, Daemon, run
+from uplinks import PRODUCER, RUN, TOKEN, event, hello, seqs
 
 Starter = Callable[..., Daemon]
 

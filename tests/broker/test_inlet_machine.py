@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from uplinks import PRODUCER, TOKEN, batch, hello, seqs
 
 from drytorch_broker.inlet import Inlet
 from drytorch_broker.memory_log import MemoryLog
 from drytorch_broker.producers import Producer
 from drytorch_broker.verdict import Outcome
 from drytorch_schemas.control import Ack, Nak, Probe, Refused, Welcome
+from uplinks import PRODUCER, TOKEN, batch, hello, seqs
 
 
 class Uplink(RuleBasedStateMachine):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from uplinks import PRODUCER, TOKEN, batch, hello, seqs, welcomed
 
 from drytorch_broker import inlet as inlet_module
 from drytorch_broker.inlet import Inlet
@@ -12,6 +11,7 @@ from drytorch_broker.verdict import Outcome
 from drytorch_schemas import frames
 from drytorch_schemas.control import Ack, Bye, Probe, Refused
 from drytorch_schemas.packing import unpack
+from uplinks import PRODUCER, TOKEN, batch, hello, seqs, welcomed
 
 
 @pytest.fixture

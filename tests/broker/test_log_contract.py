@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from uplinks import event, topic
 
 from drytorch_broker.filelog.options import LogOptions
 from drytorch_broker.filelog.recovery import Recovery
 from drytorch_broker.log import Log, TopicKey
 from drytorch_broker.memory_log import MemoryLog
 from drytorch_schemas.records import ENVELOPE, NOTE
+from uplinks import event, topic
 
 ALL = 1 << 30
 SMALL = LogOptions(segment_bytes=2000)

@@ -15,10 +15,10 @@ from typing import Any, Self
 
 import pytest
 import zmq
-from uplinks import PRODUCER, TOKEN, batch, hello
 
 from drytorch_schemas import control, frames
 from drytorch_schemas.endpoint import Endpoint
+from uplinks import PRODUCER, TOKEN, batch, hello
 
 COMMAND = [sys.executable, "-P", "-m", "drytorch_broker"]
 
