@@ -19,6 +19,8 @@ from drytorch_schemas.records import ENVELOPE
 _log: Final = logging.getLogger(__name__)
 #: How often to look whether a failed journal can be written again, seconds.
 RETRY_EVERY: Final = 1.0
+#: The first look after a failure that is not one of room: a new segment may be all it takes.
+RETRY_FIRST: Final = 0.05
 WARN_AT: Final = 0.8
 #: Producers that said nothing for longer are not told that the journal is full, seconds.
 _TOLD: Final = 60.0
@@ -116,7 +118,8 @@ class Committer:
         state.log.rollback()
         state.inlet.rollback()
         state.inlet.paused, state.failing = True, str(error)
-        self._failing_since, self._retry_at = now, now + RETRY_EVERY
+        self._failing_since = now
+        self._retry_at = now + (RETRY_EVERY if error.full else RETRY_FIRST)
         _log.error("nothing is acknowledged until the journal can be written: %s", error)
         return list(self._tell(now))
 

@@ -16,6 +16,7 @@ from typing import Final
 from drytorch_broker import notes, refusals
 from drytorch_broker.batch import Batch, BatchReader
 from drytorch_broker.errors import BatchError
+from drytorch_broker.gaps import Gaps
 from drytorch_broker.log import Log
 from drytorch_broker.producers import Producer
 from drytorch_broker.verdict import (
@@ -37,7 +38,6 @@ from drytorch_schemas.records import ENVELOPE, NOTE
 MAX_HELD_BYTES: Final = 8 << 20
 MAX_HELD_TOTAL: Final = 64 << 20
 FORGET_AFTER: Final = 3600.0
-_MAX_NAKS: Final = 32
 
 
 class Inlet:
@@ -64,7 +64,7 @@ class Inlet:
         self.paused = False
         self.uncommitted = Uncommitted()
         self.held_bytes = 0
-        self._gaps: set[str] = set()
+        self._gaps = Gaps()
 
     # ---- messages
 
@@ -116,7 +116,8 @@ class Inlet:
             self.uncommitted.touched[producer.id] = producer
             return DUPLICATE
         if self.paused:
-            return self._miss(producer, last)
+            self._gaps.note(producer, last)
+            return DROPPED
         return self._take(producer, header, body, now)
 
     def _take(self, producer: Producer, header: UplinkHeader, body: bytes, now: float) -> Verdict:
@@ -164,12 +165,11 @@ class Inlet:
         producer.closing = (bye.last, bye.id)
         if producer.durable >= bye.last:
             return self._finish(producer)
-        producer.highest = max(producer.highest, bye.last)
+        self._gaps.note(producer, bye.last)
         if producer.highest > producer.appended:
             # What is on its way on the other socket gets the usual delay before it is asked for.
             producer.progressed(now)
             producer.naked = producer.highest
-            self._gaps.add(producer.id)
         return None
 
     def tick(self, now: float) -> list[Nak]:
@@ -178,15 +178,7 @@ class Inlet:
         Args:
             now: the time, seconds.
         """
-        naks: list[Nak] = []
-        for name in () if self.paused else tuple(self._gaps):
-            producer = self.producers[name]
-            if producer.highest <= producer.appended:
-                self._gaps.discard(name)
-                continue
-            ranges = producer.naks(now)[:_MAX_NAKS]
-            naks += [Nak(producer=name, first=first, last=last) for first, last in ranges]
-        return naks
+        return [] if self.paused else self._gaps.naks(now)
 
     @property
     def waits(self) -> bool:
@@ -202,7 +194,7 @@ class Inlet:
         for producer in list(self.producers.values()):
             if not (producer.appended or producer.held) and now - producer.seen > FORGET_AFTER:
                 del self.producers[producer.id]
-                self._gaps.discard(producer.id)
+                self._gaps.forget(producer)
 
     # ---- the log
 
@@ -232,8 +224,7 @@ class Inlet:
         for producer in undone.touched.values():
             producer.appended = producer.durable
             producer.nak_due = 0.0
-            if producer.highest > producer.appended:
-                self._gaps.add(producer.id)
+            self._gaps.note(producer, producer.highest)
 
     # ---- inside
 
@@ -264,14 +255,9 @@ class Inlet:
         producer.finished = True
         return self.ack(producer, producer.closing[1] if producer.closing else 0)
 
-    def _miss(self, producer: Producer, last: int) -> Verdict:
-        producer.highest = max(producer.highest, last)
-        self._gaps.add(producer.id)
-        return DROPPED
-
     def _hold(self, producer: Producer, batch: Batch) -> Verdict:
         size = batch.size
-        self._miss(producer, batch.last)
+        self._gaps.note(producer, batch.last)
         if producer.held_bytes + size > MAX_HELD_BYTES or self.held_bytes + size > MAX_HELD_TOTAL:
             return DROPPED
         self.held_bytes += producer.hold(batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import socket
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -71,7 +71,7 @@ class State:
     workers: Workers
     history: History
     rejects: Rejects
-    host: str = field(default_factory=socket.gethostname)
+    host: str = field(default_factory=lambda: os.uname().nodename)
     started: float = field(default_factory=time.time)
     report: list[str] = field(default_factory=list)
     counters: Counters = field(default_factory=Counters)

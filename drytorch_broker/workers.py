@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import socket
+import os
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -77,7 +77,7 @@ class Worker:
         """Tell whether the process that holds the name may still be at work."""
         if not self.attached:
             return False
-        if self.host == socket.gethostname() and self.pid > 0:
+        if self.host == os.uname().nodename and self.pid > 0:
             return is_running(self.pid)
         return now - self.seen < SIGN_OF_LIFE
 

@@ -22,7 +22,7 @@ from drytorch_schemas.records import encode_record
 
 _log: Final = logging.getLogger(__name__)
 _TRIAL: Final = bytes(1 << 16)
-_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class FileLog:
