@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType
 
 
-def on_signals() -> threading.Event:
-    """Return an event that Ctrl-C or SIGTERM sets; a second Ctrl-C ends the process at once."""
+@contextlib.contextmanager
+def on_signals() -> Iterator[threading.Event]:
+    """Give an event that Ctrl-C or SIGTERM sets; a second Ctrl-C ends the process at once."""
     leaving = threading.Event()
 
     def leave(number: int, _frame: FrameType | None) -> None:
@@ -16,6 +19,9 @@ def on_signals() -> threading.Event:
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    signal.signal(signal.SIGINT, leave)
-    signal.signal(signal.SIGTERM, leave)
-    return leaving
+    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield leaving
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

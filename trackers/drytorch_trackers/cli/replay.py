@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -112,18 +113,19 @@ def _feed(
     from drytorch_trackers.hosted import Pace
     from drytorch_trackers.replay import replay
 
-    leaving = on_signals()
-
-    def sleep(seconds: float) -> None:
-        leaving.wait(seconds)
-
-    done = replay(records, trackers, options, pace=Pace(sleep, leaving.is_set), warn=_say)
+    with on_signals() as leaving:
+        pace = Pace(lambda seconds: _wait(leaving, seconds), leaving.is_set)
+        done = replay(records, trackers, options, pace=pace, warn=_say)
     if done.interrupted:
         _say("Interrupted: the same command completes it.")
         return exit_codes.INTERRUPTED
     names = ", ".join(trackers)
     print(f"{done.events} events of {done.runs} runs went to {names} under {options.par_dir}.")
     return exit_codes.DEAD_LETTERS if done.failures else exit_codes.OK
+
+
+def _wait(leaving: threading.Event, seconds: float) -> None:
+    leaving.wait(seconds)
 
 
 def _list(records: Iterable[Record], wanted: TopicFilter) -> int:

@@ -88,14 +88,15 @@ def command(  # noqa: PLR0913, PLR0917  # each is an option of the command
         quiet_exit_s=math.inf if follow else 45.0,
         stuck_exit_s=math.inf,
     )
-    host = Host(
-        leaving=on_signals(),
-        notices=Notices(note=_say, warn=_say),
-        start=start,
-        transient=name is None,
-        policy=Policy(wait_for_folder=False),
-    )
-    code, _ = run_worker(spec, host, built)
+    with on_signals() as leaving:
+        host = Host(
+            leaving=leaving,
+            notices=Notices(note=_say, warn=_say),
+            start=start,
+            transient=name is None,
+            policy=Policy(wait_for_folder=False),
+        )
+        code, _ = run_worker(spec, host, built)
     return code
 
 
