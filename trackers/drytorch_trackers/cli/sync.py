@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -24,20 +25,31 @@ Examples:
 def command(
     wait: Annotated[
         float,
-        typer.Option("--wait", metavar="SECONDS", min=0, help="Longest wait for the trackers."),
-    ] = 60.0,
+        typer.Option("--wait", metavar="SECONDS", min=0, help="Longest wait for all of it."),
+    ] = 30.0,
 ) -> int:
     """Deliver what dead trainings spooled, and start trackers that still have something to do.
 
-    Each is delivered to the broker that it was meant for; this user's own one is started.
+    Each goes to the broker that it was meant for; this user's own one is started. What takes
+    longer goes on in the background.
     """
-    delivered, undelivered = _deliver()
-    started = _start()
-    ended = _wait(started, wait)
-    _tell(delivered, undelivered, started)
-    if undelivered:
+    from drytorch_client.workers import owed
+    from drytorch_trackers.cli import spools
+
+    until = time.monotonic() + wait
+    found = spools.orphans()
+    waiting = list(owed.pending())
+    if spools.needs_local_broker(found, [each.spec.broker for each in waiting]):
+        spools.start_local_broker()
+    left = spools.deliver(found, until)
+    workers = _start()
+    running = _wait(workers, until)
+    _tell(len(found) - len(left), workers, running)
+    for each in left:
+        _say(each)
+    if left:
         return exit_codes.UNAVAILABLE
-    return max((each.exit_code or 0 for each in ended), default=exit_codes.OK)
+    return max((each.exit_code or 0 for each in workers), default=exit_codes.OK)
 
 
 def _start() -> list[LocalWorker]:
@@ -47,20 +59,26 @@ def _start() -> list[LocalWorker]:
     return [local_supervisor().start(each.spec, quiet=True) for each in owed.pending()]
 
 
-def _wait(workers: list[LocalWorker], seconds: float) -> list[LocalWorker]:
-    """Wait for workers, and return those that ended; the others go on in the background."""
+def _wait(workers: list[LocalWorker], until: float) -> list[LocalWorker]:
+    """Wait for workers, and return those that go on in the background."""
     from drytorch_client.workers.supervisor import local_supervisor
 
     if not workers:
         return []
-    left = local_supervisor().wait(workers, seconds)
-    return [each for each in workers if each not in left]
+    return local_supervisor().wait(workers, max(until - time.monotonic(), 0.0))
 
 
-def _deliver() -> tuple[int, int]:
-    """Return how many spools of dead producers were delivered, and how many could not be."""
-    return 0, 0
+def _tell(delivered: int, workers: list[LocalWorker], running: list[LocalWorker]) -> None:
+    if not delivered and not workers:
+        print("Nothing is left to deliver.")
+        return
+    print(f"{delivered} spools delivered, {len(workers) - len(running)} workers ended.")
+    for each in workers:
+        if each in running:
+            _say(f"Worker {each.spec.name} goes on in the background: see `drytorch workers`.")
+        elif each.exit_code:
+            _say(f"Worker {each.spec.name} ended with {each.exit_code}: see {each.spec.log_file}.")
 
 
-def _tell(delivered: int, undelivered: int, workers: list[LocalWorker]) -> None:
-    print(f"{delivered} {undelivered} {workers}", file=sys.stderr)
+def _say(text: str) -> None:
+    print(f"drytorch sync: {text}", file=sys.stderr)

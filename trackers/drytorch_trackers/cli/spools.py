@@ -1,0 +1,113 @@
+"""Spools of dead producers on this host, and who delivers them."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from drytorch_client.broker_address import local_broker_runs, local_endpoint
+from drytorch_schemas import spool_files
+from drytorch_schemas.errors import SchemaError
+from drytorch_schemas.folders import journal_dir, spool_dir
+from drytorch_schemas.locks import FileLock
+from drytorch_trackers import exit_codes
+from drytorch_trackers.errors import WorkError
+
+_TICK: Final = 0.1
+_IDLE_EXIT: Final = "30"
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A spool whose producer is dead.
+
+    Attributes:
+        folder: where it lies.
+        meta: whose it is, and for which broker.
+    """
+
+    folder: Path
+    meta: spool_files.SpoolMeta
+
+    @property
+    def target(self) -> str:
+        """The broker that it is for, as a user would name it."""
+        return self.meta.broker or f"the journal {self.meta.journal}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is for this user's own broker on this host."""
+        own = {str(journal_dir()), str(journal_dir().resolve()), local_endpoint().url}
+        return bool({self.meta.journal, self.meta.broker} & own)
+
+
+def orphans() -> list[Orphan]:
+    """Return the spools of dead producers that can be read."""
+    found: list[Orphan] = []
+    with contextlib.suppress(OSError):
+        for folder in sorted(spool_dir().iterdir()):
+            with contextlib.suppress(OSError, SchemaError):
+                if _is_free(folder):
+                    found.append(Orphan(folder, spool_files.read_meta(folder)))
+    return found
+
+
+def needs_local_broker(found: Iterable[Orphan], urls: Iterable[str]) -> bool:
+    """Tell whether this user's own broker has something to do and does not run.
+
+    Args:
+        found: spools to deliver.
+        urls: brokers of workers that are to be started.
+    """
+    if local_broker_runs():
+        return False
+    return any(each.is_local for each in found) or local_endpoint().url in set(urls)
+
+
+def start_local_broker() -> None:
+    """Start this user's own broker; it leaves when it is idle.
+
+    Raises:
+        WorkError: it cannot be started.
+    """
+    command = [sys.executable, "-P", "-m", "drytorch_broker", "start", "--detach"]
+    done = subprocess.run(
+        [*command, "--idle-exit", _IDLE_EXIT],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode not in {exit_codes.OK, exit_codes.TAKEN}:
+        reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise WorkError(f"No broker can be started: {reason}", done.returncode)
+
+
+def deliver(found: list[Orphan], until: float) -> list[str]:
+    """Wait until spools are delivered, and return a sentence about each that was not.
+
+    A broker takes in the spools of its host by itself.
+
+    Args:
+        found: the spools.
+        until: when to give up, monotonic seconds.
+    """
+    left = list(found)
+    while left and time.monotonic() < until:
+        left = [each for each in left if each.folder.exists()]
+        time.sleep(_TICK if left else 0)
+    return [
+        f"The spool {each.folder} was not delivered to {each.target}: start that broker."
+        for each in left
+    ]
+
+
+def _is_free(folder: Path) -> bool:
+    lock = spool_files.lock_path(folder)
+    return lock.exists() and not FileLock.held_by_other(lock)
