@@ -62,7 +62,7 @@ class Publisher:
         """
         if self._sender is None:
             return
-        self.emit(kind(**fields, metrics=dict(metrics)))
+        self.emit(kind(**fields, metrics=metrics if type(metrics) is dict else dict(metrics)))
 
     def hold(self, events: Iterable[Event]) -> None:
         """Keep events until the next one comes, or until it is known that they are not true.

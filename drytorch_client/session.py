@@ -27,9 +27,8 @@ from drytorch_client.workers.supervisor import LocalWorker, local_supervisor
 from drytorch_schemas.errors import LocationError
 from drytorch_schemas.events import Event, Status, StopExperimentEvent
 
-#: Longest wait at a run's stop, seconds; the second where the broker is away.
-STOP_SECONDS: Final = 5.0
-AWAY_SECONDS: Final = 2.0
+#: Longest wait of a tracker that loads what this process emitted.
+_LOAD_SECONDS: Final = 5.0
 #: A younger worker is just being started by somebody else.
 _OWED_SECONDS: Final = 60.0
 
@@ -180,7 +179,7 @@ class Session:
 
     def _wait_for_trackers(self) -> None:
         """Wait until what was emitted is handled, as far as that can be known, at most 5 s."""
-        self.flush(STOP_SECONDS)
+        self.flush(_LOAD_SECONDS)
 
     def _start_workers(self, declarations: Sequence[Declaration], since: int) -> None:
         plan, supervisor = self._plan, local_supervisor()
@@ -198,9 +197,9 @@ class Session:
             self._workers.append(supervisor.start(_listed(spec)))
 
     def _wait_and_say(self, status: Status) -> None:
-        until = time.monotonic() + STOP_SECONDS
-        if link.is_away(self._sender):
-            until = time.monotonic() + AWAY_SECONDS
+        config = self._plan.config
+        away = link.is_away(self._sender)
+        until = time.monotonic() + (config.away_wait if away else config.exit_wait)
         self.flush(max(until - time.monotonic(), 0.0))
         left = local_supervisor().wait(self._workers, max(until - time.monotonic(), 0.0))
         rest = link.rest_of(self._sender)

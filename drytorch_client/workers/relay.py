@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import select
 import selectors
 import sys
 import threading
@@ -15,6 +16,7 @@ from typing import Any, Final, Literal
 
 StreamName = Literal["stdout", "stderr"]
 _CHUNK: Final = 1 << 16
+_RETRY: Final = 0.5  # seconds between two looks at a stream that takes nothing
 
 
 def inheritable(name: StreamName) -> int | None:
@@ -126,4 +128,7 @@ def _write(stream: Any, data: bytes, text: str) -> None:
 
 def _write_all(descriptor: int, data: bytes) -> None:
     while data:
-        data = data[os.write(descriptor, data) :]
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:  # somebody made the stream non-blocking
+            select.select([], [descriptor], [], _RETRY)
