@@ -7,9 +7,10 @@ from drytorch_schemas import events
 from drytorch_schemas.envelope import Envelope, Origin, decode, encode
 from drytorch_schemas.events import CONTEXT_KINDS
 from drytorch_trackers.base import Delivery, Tracker
-from drytorch_trackers.engine import Engine, Letter
+from drytorch_trackers.engine import Engine
 from drytorch_trackers.errors import SourceAwayError
 from drytorch_trackers.hosted import Pace, Policy
+from drytorch_trackers.sink import Letter
 from drytorch_trackers.source import Chunk
 
 MOMENT = datetime.datetime(2026, 3, 4, 5, 6, 7)  # noqa: DTZ001  # local time, as DRYTorch has it

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from drytorch_schemas.envelope import Envelope, check, from_map
 from drytorch_schemas.errors import DecodingError
@@ -22,40 +21,11 @@ from drytorch_schemas.topics import TopicFilter, matches_any
 from drytorch_trackers.base import Delivery, Tracker, TrackerContext
 from drytorch_trackers.hosted import HostedTracker, Pace, Policy
 from drytorch_trackers.run_book import BOOK_KINDS, RunBook
+from drytorch_trackers.sink import Letter, Sink
 
 log = logging.getLogger("drytorch_worker")
 
 _TRACEBACKS: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A dead letter: an event that a tracker could not handle.
-
-    Attributes:
-        offset: where the event lies in the journal.
-        tracker: name of the tracker, empty for all.
-        error: what was raised, in one line.
-        topic: the event's topic.
-    """
-
-    offset: int
-    tracker: str
-    error: str
-    topic: str = ""
-
-
-class Sink(Protocol):
-    """What an engine tells, and whom it asks for the past."""
-
-    def put_aside(self, letters: Sequence[Letter]) -> None:
-        """Keep dead letters; called before the cursor passes them."""
-
-    def commit(self, cursor: int, last_error: str) -> None:
-        """Keep the cursor: everything below it is handled and flushed."""
-
-    def history(self, run: str, before: int, *, whole: bool) -> Iterable[tuple[int, bytes]]:
-        """Yield a run's context, or all of it, below an offset: offsets and envelopes."""
 
 
 class Engine:

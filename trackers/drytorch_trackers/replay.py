@@ -13,9 +13,10 @@ from drytorch_schemas.errors import DecodingError
 from drytorch_schemas.packing import unpack
 from drytorch_schemas.topics import TopicFilter
 from drytorch_trackers.base import Tracker, TrackerContext
-from drytorch_trackers.engine import Engine, Letter
+from drytorch_trackers.engine import Engine
 from drytorch_trackers.errors import InterruptedWorkError
 from drytorch_trackers.hosted import Pace
+from drytorch_trackers.sink import Letter
 
 _LONGEST_PAUSE: Final = 3600.0
 _FLUSH_SECONDS: Final = 5.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from drytorch_schemas.envelope import Envelope
-from drytorch_trackers.engine import Letter
+from drytorch_trackers.sink import Letter
 
 
 @dataclass(frozen=True, slots=True)

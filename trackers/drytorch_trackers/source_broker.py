@@ -15,8 +15,8 @@ from drytorch_schemas.envelope import Envelope, check
 from drytorch_schemas.packing import unpack
 from drytorch_schemas.topics import TopicFilter
 from drytorch_trackers import exit_codes
-from drytorch_trackers.engine import Letter
 from drytorch_trackers.errors import SourceAwayError, WorkError
+from drytorch_trackers.sink import Letter
 from drytorch_trackers.source import Chunk
 
 _TIMEOUT: Final = 3.0
