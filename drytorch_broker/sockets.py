@@ -21,7 +21,12 @@ from drytorch_broker.errors import (
 )
 from drytorch_schemas.endpoint import Endpoint, default_endpoint
 from drytorch_schemas.errors import EndpointError, LocationError
-from drytorch_schemas.folders import LOCK_FILE, check_private, private_folder
+from drytorch_schemas.folders import (
+    LOCK_FILE,
+    fallback_runtime_dir,
+    private_folder,
+    runtime_dir,
+)
 from drytorch_schemas.limits import MAX_MESSAGE_BYTES
 from drytorch_schemas.locks import FileLock
 
@@ -187,13 +192,11 @@ def _make_private(folder: Path | None, journal: Path) -> None:
     if folder is None:
         return
     try:
-        if folder.exists():
-            check_private(folder)
-            return
-        private_folder(folder.parent) if not folder.parent.exists() else None
+        if folder.parent in (runtime_dir(), fallback_runtime_dir()):
+            private_folder(folder.parent)  # in /tmp anybody could have made it
         private_folder(folder)
     except LocationError as error:
-        raise ConfigurationError(f"{error} (sockets of the broker of {journal})") from error
+        raise ConfigurationError(f"{error} (for the sockets of the broker of {journal})") from error
 
 
 def _refusal(error: zmq.ZMQError, endpoint: Endpoint) -> Exception:

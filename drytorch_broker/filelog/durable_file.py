@@ -75,6 +75,14 @@ class DurableFile:
         """
         os.pwrite(self._descriptor, encode(self._journal_id, offset), 0)
 
+    def sync(self) -> None:
+        """Wait until what was written is on disk: what it says never falls behind that.
+
+        Raises:
+            OSError: it may not be there.
+        """
+        os.fsync(self._descriptor)
+
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)

@@ -73,18 +73,21 @@ class Recovery:
         side = durable_file.read(self.folder)
         journal = self._journal_id(headers, side)
         ours = self._ours(headers, journal)
+        acknowledged = side[1] if side and side[0] == journal else None
+        last = next(reversed(ours), None)
         segments = [
-            segment
-            for place, path in enumerate(ours)
-            if (segment := self._segment(path, ours[path], last=place == len(ours) - 1))
+            self._last_segment(path, header, acknowledged)
+            if path == last
+            else self._segment(path, header)
+            for path, header in ours.items()
         ]
         self._settle(segments)
         head = segments[-1].end if segments else 0
-        if segments and side and side[0] == journal and side[1] > head:
+        if segments and acknowledged is not None and acknowledged > head:
             self.report.append(
-                f"records {head} to {side[1] - 1} were acknowledged and are not there any more"
+                f"records {head} to {acknowledged - 1} were acknowledged and are not there any more"
             )
-            head = side[1]
+            head = acknowledged
         if segments and self.since > head:
             head = self.since
         return FileLog(self.folder, journal, segments, head, self.options)
@@ -125,25 +128,38 @@ class Recovery:
                 ours[path] = header
         return ours
 
-    def _segment(self, path: Path, header: Header, *, last: bool) -> Segment | None:
+    def _segment(self, path: Path, header: Header) -> Segment:
+        """Return a closed segment, its index in the side file."""
+        segment = self._with_index(path, header)
+        if segment.index is None:
+            scan = scan_segment(path, self._reader, self._observer())
+            self.report += scan.damages
+            if scan.torn:
+                self.report.append(f"{path.name}: {scan.torn} damaged bytes at its end")
+            segment.end = scan.end
+            scan.index.save(segment.index_path, segment.size, segment.salt)
+        segment.index = None
+        return segment
+
+    def _last_segment(self, path: Path, header: Header, acknowledged: int | None) -> Segment:
+        """Return the segment that was being written, without what its broker left half done."""
+        segment = self._with_index(path, header)
+        if segment.index is None:
+            scan = scan_segment(path, self._reader, self._observer(), unacknowledged=acknowledged)
+            self.report += scan.damages
+            segment.size, segment.end, segment.index = scan.size, scan.end, scan.index
+            if scan.torn:
+                self._cut(path, scan)
+            _make_durable(path)
+        return segment
+
+    def _with_index(self, path: Path, header: Header) -> Segment:
+        """Return a segment; its index where a side file has it and nobody wants the records."""
         size = path.stat().st_size
         segment = Segment(path, header.first, header.salt, header.created, size, header.first)
         index = SegmentIndex.load(segment.index_path, size, header.salt)
         if index is not None and segment.first + len(index) <= self.since:
-            segment.end = segment.first + len(index)
-            segment.index = index if last else None
-            return segment
-        scan = scan_segment(path, self._reader, self._observer())
-        self.report += scan.damages
-        segment.size, segment.end, segment.index = scan.size, scan.end, scan.index
-        if scan.torn and last:
-            self._cut(path, scan)
-        elif scan.torn:
-            self.report.append(f"{path.name}: {scan.torn} damaged bytes at its end")
-        if last:
-            _make_durable(path)
-        else:
-            self._save_index(segment, size)
+            segment.index, segment.end = index, segment.first + len(index)
         return segment
 
     def _observer(self) -> Observer | None:
@@ -153,12 +169,6 @@ class Recovery:
         return lambda kind, offset, topic, wire: (
             observe(kind, offset, topic, wire) if offset >= since else None
         )
-
-    def _save_index(self, segment: Segment, size: int) -> None:
-        segment.size = size
-        if segment.index is not None:
-            segment.index.save(segment.index_path, size, segment.salt)
-            segment.index = None
 
     def _settle(self, segments: list[Segment]) -> None:
         """Report what is missing between segments, and let the later of two that overlap win."""

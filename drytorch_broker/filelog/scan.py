@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from drytorch_broker.batch import BatchReader
 from drytorch_broker.filelog.index import SegmentIndex
@@ -18,6 +18,10 @@ from drytorch_schemas.records import ENVELOPE, Header, header_size
 #: Called with kind and offset of a record, its topic (None for what is no envelope), and the
 #: decoded payload.
 Observer = Callable[[int, int, TopicKey | None, Mapping[str, Any]], None]
+
+
+#: No commit is larger: a drain of the ingest socket, and what was held back.
+MAX_COMMIT_BYTES: Final = 16 << 20
 
 
 @dataclass(slots=True)
@@ -41,13 +45,22 @@ class Scan:
     damages: list[str] = field(default_factory=list)
 
 
-def scan_segment(path: Path, reader: BatchReader, observe: Observer | None = None) -> Scan:
+def scan_segment(
+    path: Path,
+    reader: BatchReader,
+    observe: Observer | None = None,
+    *,
+    unacknowledged: int | None = None,
+) -> Scan:
     """Read a segment.
 
     Args:
         path: the file.
         reader: gives equal topics as the same object.
         observe: told of every record, in order.
+        unacknowledged: the segment was being written, and records from this offset on may not have
+            been acknowledged: a hole among them is where a power cut tore the last commit, and
+            what follows it is torn, too. Were it kept, the resend would be taken for a duplicate.
 
     Raises:
         OSError: the file cannot be read.
@@ -64,11 +77,21 @@ def scan_segment(path: Path, reader: BatchReader, observe: Observer | None = Non
             elif isinstance(item, record_stream.Placed):
                 _take_header(scan, item, path)
             else:
+                if gap is not None and _is_torn(path, gap, scan, unacknowledged):
+                    scan.torn = path.stat().st_size - gap.position
+                    break
                 if gap is not None:
                     scan.damages.append(_describe(path, gap, scan.end, item.offset))
                 gap, scan.torn = None, 0
                 _take_record(scan, item, path, reader, observe)
     return scan
+
+
+def _is_torn(path: Path, gap: record_stream.Gap, scan: Scan, unacknowledged: int | None) -> bool:
+    """Tell whether a hole lies in the last commit, which nobody waited for."""
+    if unacknowledged is None or scan.end < unacknowledged:
+        return False
+    return path.stat().st_size - gap.position <= MAX_COMMIT_BYTES
 
 
 def _describe(path: Path, gap: record_stream.Gap, first: int, behind: int) -> str:

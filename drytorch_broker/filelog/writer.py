@@ -68,6 +68,7 @@ class FileLog:
         self._dirty = False
         self._side_file = DurableFile(folder, journal_id)
         self._side_file.write(head)
+        self._side_file.sync()
         last = segments[-1] if segments else None
         if (
             last

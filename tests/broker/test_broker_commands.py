@@ -65,7 +65,7 @@ def test_start_detached_status_stop() -> None:
 
 def test_nothing_runs() -> None:
     """Without a broker `status` says so with 69, and `stop` is content."""
-    for options in ((), ("--json",), ("--ready",), ("--live",)):
+    for options in ((), ("--live",)):
         done = run("status", *options)
         assert done.returncode == 69
         assert "No broker runs on" in sentence(done)
@@ -213,10 +213,10 @@ def test_a_folder_without_flock(tmp_path: Path) -> None:
 
 def test_an_idle_broker_leaves(tmp_path: Path) -> None:
     """A broker with nothing to do leaves by itself, with 0, once its last producer has left."""
-    broker = Daemon(tmp_path, "--idle-exit", "1")
+    broker = Daemon(tmp_path, "--idle-exit", "0.5")
     with Client(broker.url) as client:
         client.welcome()
-        time.sleep(2.5)
+        time.sleep(1.5)
         assert broker.process.poll() is None
     with Client(broker.url) as client:
         client.welcome(pid=2**22 + 1, host=socket.gethostname())
@@ -327,3 +327,16 @@ def test_a_runtime_folder_with_a_long_path(
         assert broker.url.startswith(f"ipc://{locations.fallback_runtime_dir()}/")
         assert client.call(hello()).durable == 0
     shutil.rmtree(broker.url.removeprefix("ipc://"))
+
+
+def test_a_folder_in_tmp_of_somebody_else(
+    isolated_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of sockets is not used where others could exchange what is in it."""
+    parent = isolated_environment / "run" / "drytorch"
+    parent.mkdir()
+    parent.chmod(0o777)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(parent.parent))
+    done = run("start", "--journal", isolated_environment / "journal")
+    assert done.returncode == 78
+    assert "Others may enter" in sentence(done)
