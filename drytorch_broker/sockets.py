@@ -196,7 +196,7 @@ def _make_private(folder: Path | None, journal: Path) -> None:
             private_folder(folder.parent)  # in /tmp anybody could have made it
         private_folder(folder)
     except LocationError as error:
-        raise ConfigurationError(f"{error} (for the sockets of the broker of {journal})") from error
+        raise ConfigurationError(f"No place for the sockets of {journal}: {error}") from error
 
 
 def _refusal(error: zmq.ZMQError, endpoint: Endpoint) -> Exception:
