@@ -133,10 +133,16 @@ class BatchWindow:
             if gap[1] > durable or (spooled is not None and spooled < gap[0])
         ]
 
-    def distrust_spool(self) -> None:
-        """Take what lies in memory for nowhere else: the spool is lost or cannot be read."""
-        self._in_spool = [False] * len(self._batches)
-        self.unspooled = self.size
+    def distrust_spool(self, after: int) -> None:
+        """Take what lies in memory for nowhere else: the spool has lost it.
+
+        Args:
+            after: the last sequence number that the spool still has.
+        """
+        for place, first in enumerate(self._firsts):
+            if first > after and self._in_spool[place]:
+                self._in_spool[place] = False
+                self.unspooled += len(self._batches[place].body)
 
     def respool(self, write: Callable[[int, int, bytes], None]) -> None:
         """Write what lies in memory only into a spool that works again.

@@ -42,7 +42,7 @@ class ClientConfig:
             queue.
         segment_bytes: size of one file of the spool, 1 MiB; it is removed as a whole.
         batch_events: most events in one batch, 1,000.
-        batch_bytes: most bytes of events in one batch, 512 KiB.
+        batch_bytes: most bytes of events in one batch, as they count in the queue, 1 MiB.
         period: pause of the sender thread between two looks at the queue while events come,
             seconds, 0.005.
         idle_period: the same when none came for a while, seconds, 0.02.
@@ -69,7 +69,7 @@ class ClientConfig:
     spool_bytes: int = 4 << 30
     segment_bytes: int = 1 << 20
     batch_events: int = 1000
-    batch_bytes: int = 512 << 10
+    batch_bytes: int = 1 << 20
     period: float = 0.005
     idle_period: float = 0.02
     probe_after: float = 0.1

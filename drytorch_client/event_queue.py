@@ -69,11 +69,13 @@ class EventQueue:
 
     Attributes:
         accepted: durable events that were put, with those that were dropped for lack of room.
-        dropped: those dropped for lack of room, or later found not to be deliverable.
+        refused: those among them that were dropped for lack of room.
+        dropped: these, and those that were later found not to be deliverable.
         live_dropped: live events dropped for lack of room.
         taken: durable events that the consumer took.
         consumer: id of the thread that takes events out; it must never wait for room.
         asleep: whether the consumer waits for `wake`.
+        closed: whether nobody will take anything more.
     """
 
     def __init__(self, config: ClientConfig, wake: Callable[[], None]) -> None:
@@ -84,11 +86,13 @@ class EventQueue:
             wake: wakes the consumer up, called only while `asleep` is true.
         """
         self.accepted = 0
+        self.refused = 0
         self.dropped = 0
         self.live_dropped = 0
         self.taken = 0
         self.consumer = 0
         self.asleep = False
+        self.closed = False
         self._config: Final = config
         self._wake: Final = wake
         self._lock: Final = threading.RLock()
@@ -185,28 +189,35 @@ class EventQueue:
                 f"{item.kind} event: the broker or the disk does not keep up; "
                 f"emit less, or choose on_full='drop' or 'block'."
             )
-        if policy == "block" and threading.get_ident() != self.consumer:
-            self._wait_and_put(item)
+        blocks = policy == "block" and threading.get_ident() != self.consumer
+        if blocks and self._wait_and_put(item):
             return
         with self._lock:
             self.accepted += 1
+            self.refused += 1
             self.lose(item.identity, item.kind, "queue full")
 
-    def _wait_and_put(self, item: Item) -> None:
-        while True:
+    def _wait_and_put(self, item: Item) -> bool:
+        """Put an event as soon as there is room; False where there never will be."""
+        while not self.closed:
             with self._lock:
                 alone = not self._items  # an item larger than the queue passes alone
                 if alone or self._size + item.size <= self._metric_room:
                     self._items.append(item)
                     self._size += item.size
                     self.accepted += 1
-                    return
+                    return True
                 if self._put_reserved(item):
-                    return
+                    return True
             with self._space:
                 self._waiting += 1
                 self._space.wait(_LOOK_AGAIN)
                 self._waiting -= 1
+        return False
+
+    def close(self) -> None:
+        """Let nobody wait for room any more: nothing will be taken."""
+        self.closed = True
 
     # ---- losses
 

@@ -1,4 +1,4 @@
-"""The two lines that a run says of itself, and how to silence them.
+"""The lines that this package says of itself, and how to silence them.
 
 They go to the logger `drytorch_client.messages`, which prints to stderr: `logging.getLogger(
 "drytorch_client").setLevel("WARNING")` silences them.
@@ -10,7 +10,7 @@ import logging
 import pathlib
 import sys
 from collections.abc import Sequence
-from typing import Final, TextIO
+from typing import ClassVar, Final, TextIO
 
 _PREFIX: Final = "drytorch: "
 
@@ -66,7 +66,13 @@ def say_start(
 
 
 def say_end(
-    experiment: str, run_id: str, status: str, par_dir: pathlib.Path, rest: Sequence[str]
+    experiment: str,
+    run_id: str,
+    status: str,
+    par_dir: pathlib.Path,
+    *,
+    waiting: int = 0,
+    at_work: Sequence[str] = (),
 ) -> None:
     """Say how a run ended, where its results are, and what is still to be done.
 
@@ -75,13 +81,47 @@ def say_end(
         run_id: identifier of the run.
         status: how it ended.
         par_dir: folder that the trackers write under.
-        rest: what is still to be done, in words; empty when all is.
+        waiting: events that no broker has acknowledged yet.
+        at_work: names of trackers that have not finished.
     """
-    _LOGGER.info(
-        "run %s of %s %s; results under %s%s",
-        run_id,
-        experiment,
-        status,
-        par_dir,
-        f"; {', '.join(rest)}: this goes on by itself, or with `drytorch sync`" if rest else "",
-    )
+    rest = []
+    if waiting:
+        rest.append(f"{waiting} events wait for a broker")
+        _Said.waiting = True
+    if at_work:
+        rest.append(f"{', '.join(at_work)} not finished")
+    more = f"; {', '.join(rest)}: this goes on by itself, or run `drytorch sync`" if rest else ""
+    _LOGGER.info("run %s of %s %s; results under %s%s", run_id, experiment, status, par_dir, more)
+
+
+def say_left(count: int, broker: str, spool: str) -> None:
+    """Say, at the end of the process, what no broker has acknowledged; once only.
+
+    Args:
+        count: events.
+        broker: URL of the broker.
+        spool: folder of the spool; empty where there is none.
+    """
+    if not _Said.waiting:
+        place = f"in {spool} " if spool else ""
+        _LOGGER.info(
+            "%d events wait %sfor the broker at %s: run `drytorch sync`", count, place, broker
+        )
+
+
+class _Said:
+    """What the user knows already."""
+
+    waiting: bool = False
+    warnings: ClassVar[set[str]] = set()
+
+
+def warn(text: str) -> None:
+    """Say what a user should know, at most once in a process.
+
+    Args:
+        text: one sentence.
+    """
+    if text not in _Said.warnings:
+        _Said.warnings.add(text)
+        _LOGGER.warning("warning: %s", text)

@@ -193,6 +193,20 @@ class Spool:
             self._remove(place)
             return behind[0].first if behind else None
 
+    def survey(self) -> int:
+        """Give up segments that somebody removed, and what follows them.
+
+        Returns:
+            The last sequence number that is still there, 0 where nothing is.
+        """
+        with self._guard:
+            for place, segment in enumerate(self._segments):
+                if not segment.path.exists():
+                    for _ in self._segments[place:]:
+                        self._remove(place)
+                    break
+            return self._segments[-1].last if self._segments else 0
+
     def trim(self, durable: int) -> None:
         """Remove segments that are acknowledged, all but the last of them.
 
