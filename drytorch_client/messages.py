@@ -87,7 +87,6 @@ def say_end(
     rest = []
     if waiting:
         rest.append(f"{waiting} events wait for a broker")
-        _Said.waiting = True
     if at_work:
         rest.append(f"{', '.join(at_work)} not finished")
     more = f"; {', '.join(rest)}: this goes on by itself, or run `drytorch sync`" if rest else ""
@@ -95,24 +94,20 @@ def say_end(
 
 
 def say_left(count: int, broker: str, spool: str) -> None:
-    """Say, at the end of the process, what no broker has acknowledged; once only.
+    """Say, at the end of the process, what no broker has acknowledged.
 
     Args:
         count: events.
         broker: URL of the broker.
         spool: folder of the spool; empty where there is none.
     """
-    if not _Said.waiting:
-        place = f"in {spool} " if spool else ""
-        _LOGGER.info(
-            "%d events wait %sfor the broker at %s: run `drytorch sync`", count, place, broker
-        )
+    place = f"in {spool} " if spool else ""
+    _LOGGER.info("%d events wait %sfor the broker at %s: run `drytorch sync`", count, place, broker)
 
 
 class _Said:
     """What the user knows already."""
 
-    waiting: bool = False
     warnings: ClassVar[set[str]] = set()
 
 

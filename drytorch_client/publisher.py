@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from drytorch_client.identity import RunIdentity
+from drytorch_client.sender import Sender
 from drytorch_schemas.events import CONTEXT_KINDS, BatchProgressEvent, Event, MetricEvent
 
 
@@ -16,7 +17,7 @@ class Publisher:
         identity: what all events of the run share.
     """
 
-    def __init__(self, sender: Any, identity: RunIdentity) -> None:
+    def __init__(self, sender: Sender | None, identity: RunIdentity) -> None:
         """Initialize.
 
         Args:
@@ -62,7 +63,9 @@ class Publisher:
         """
         if self._sender is None:
             return
-        self.emit(kind(**fields, metrics=metrics if type(metrics) is dict else dict(metrics)))
+        if self._held:
+            self.release()
+        self._sender.emit_metrics(kind, fields, metrics, self.identity)
 
     def hold(self, events: Iterable[Event]) -> None:
         """Keep events until the next one comes, or until it is known that they are not true.
@@ -84,6 +87,8 @@ class Publisher:
         """Forget what was held back."""
         self._held.clear()
 
-    def context(self) -> list[Event]:
-        """Return the run's start and registrations, for a broker that lost them."""
-        return list(self._context)
+    def emit_again(self) -> None:
+        """Hand the run's start and registrations over again, for a broker that lost them."""
+        if self._sender is not None:
+            for event in list(self._context):
+                self._sender.emit(event, self.identity, again=True)

@@ -23,6 +23,7 @@ from drytorch_client.naming import NameCounter
 from drytorch_client.reporting import Reporting
 from drytorch_client.represent import represent_mapping
 from drytorch_client.session import Session
+from drytorch_client.status import SenderStatus
 from drytorch_schemas.events import (
     MetricEvent,
     StartExperimentEvent,
@@ -239,7 +240,7 @@ class Run(Reporting, Generic[ConfigT]):
         """
         return self._require_session().flush(timeout)
 
-    def status(self) -> Any:
+    def status(self) -> SenderStatus:
         """Return how many events were accepted, acknowledged, spooled and dropped."""
         return self._require_session().status()
 

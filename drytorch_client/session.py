@@ -12,14 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from drytorch_client import link, messages
+from drytorch_client import messages
+from drytorch_client.broker_address import endpoint_of
 from drytorch_client.config import ClientConfig
 from drytorch_client.declarations import Declaration
 from drytorch_client.errors import RegistryError, RegistryWarning
 from drytorch_client.identity import RunIdentity
+from drytorch_client.process_exit import get_sender
 from drytorch_client.publisher import Publisher
 from drytorch_client.registry import RunRegistry
 from drytorch_client.represent import represent_summary
+from drytorch_client.sender import Sender
+from drytorch_client.status import SenderStatus
 from drytorch_client.workers import owed
 from drytorch_client.workers.plan import plan_workers
 from drytorch_client.workers.spec import WorkerSpec
@@ -70,7 +74,7 @@ class Session:
         """
         self._plan = plan
         self._finish_passes = finish_passes
-        self._sender = None if plan.silent else link.open_sender(plan.config)
+        self._sender = None if plan.silent else get_sender(plan.config)
         self.publisher: Final = Publisher(self._sender, plan.identity)
         self._trackers: list[Any] = []
         self._workers: list[LocalWorker] = []
@@ -94,12 +98,12 @@ class Session:
         self._make_current(trackers)
         if self._sender is None:
             return
-        link.register(self._sender, self.publisher)
+        self._sender.on_new_journal(self.publisher.emit_again)
         since = time.time_ns()
         self.publisher.emit(event)
         self._start_workers(declarations, since)
         names = [each.name for each in declarations]
-        url = link.broker_url(plan.config)
+        url = endpoint_of(plan.config).url
         identity = plan.identity
         messages.say_start(identity.experiment, identity.run_id, plan.par_dir, names, url)
 
@@ -130,7 +134,8 @@ class Session:
         for tracker in self._trackers:
             tracker.reset_current()
         if self._sender is not None:
-            self._wait_and_say(status)
+            self._sender.forget_listener(self.publisher.emit_again)
+            self._wait_and_say(self._sender, status)
 
     def flush(self, timeout: float) -> bool:
         """Wait until what was accepted so far is acknowledged.
@@ -144,11 +149,11 @@ class Session:
         if self._sender is None:
             return True
         self.publisher.release()
-        return bool(self._sender.flush(timeout))
+        return self._sender.flush(timeout)
 
-    def status(self) -> Any:
+    def status(self) -> SenderStatus:
         """Return how far the sender is."""
-        return link.status_of(self._sender)
+        return SenderStatus() if self._sender is None else self._sender.status()
 
     def write_status(self, status: Status) -> None:
         """Write the run's status into the registry; a failure costs a warning, not the run.
@@ -186,7 +191,7 @@ class Session:
         specs = plan_workers(
             declarations,
             plan.identity,
-            broker=link.broker_url(plan.config),
+            broker=endpoint_of(plan.config).url,
             par_dir=plan.par_dir,
             since=since if plan.resumed else 0,
         )
@@ -196,18 +201,19 @@ class Session:
         for spec in specs:
             self._workers.append(supervisor.start(_listed(spec)))
 
-    def _wait_and_say(self, status: Status) -> None:
-        config = self._plan.config
-        away = link.is_away(self._sender)
-        until = time.monotonic() + (config.away_wait if away else config.exit_wait)
-        self.flush(max(until - time.monotonic(), 0.0))
+    def _wait_and_say(self, sender: Sender, status: Status) -> None:
+        config, identity = self._plan.config, self._plan.identity
+        until = time.monotonic() + (config.away_wait if sender.away else config.exit_wait)
+        sender.flush(max(until - time.monotonic(), 0.0))
         left = local_supervisor().wait(self._workers, max(until - time.monotonic(), 0.0))
-        rest = link.rest_of(self._sender)
-        names = [each.name for worker in left for each in worker.spec.declarations]
-        if names:
-            rest.append(f"{', '.join(names)} still at work")
-        identity = self._plan.identity
-        messages.say_end(identity.experiment, identity.run_id, status, self._plan.par_dir, rest)
+        messages.say_end(
+            identity.experiment,
+            identity.run_id,
+            status,
+            self._plan.par_dir,
+            waiting=sender.rest(),
+            at_work=[each.name for worker in left for each in worker.spec.declarations],
+        )
 
     def _stop_at_exit(self) -> None:
         """Stop a run that nobody stopped; the interpreter keeps an error that ended the script."""

@@ -16,7 +16,7 @@ from drytorch_client.errors import (
     RunWarning,
     TrainingWarning,
 )
-from drytorch_client.experiment import Experiment
+from drytorch_client import Experiment
 from drytorch_client.run import Run
 from drytorch_schemas import events
 from recording import Recorded

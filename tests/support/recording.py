@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from drytorch_client.identity import RunIdentity
+from drytorch_client.status import SenderStatus
 from drytorch_client.workers.spec import WorkerSpec
-from drytorch_schemas.events import Event
+from drytorch_schemas.events import BatchProgressEvent, Event, MetricEvent
 
 
 @dataclass
@@ -18,17 +19,47 @@ class RecordingSender:
     Attributes:
         events: the events, in order.
         identities: the runs they belong to.
+        repeated: events that were given again.
+        listeners: who wants to know of a new journal.
         away: whether the broker is away.
     """
 
     events: list[Event] = field(default_factory=list)
     identities: list[RunIdentity] = field(default_factory=list)
+    repeated: list[Event] = field(default_factory=list)
+    listeners: list[Callable[[], None]] = field(default_factory=list)
     away: bool = False
 
-    def emit(self, event: Event, identity: RunIdentity) -> None:
+    def emit(self, event: Event, identity: RunIdentity, *, again: bool = False) -> None:
         """Keep an event."""
-        self.events.append(event)
+        (self.repeated if again else self.events).append(event)
         self.identities.append(identity)
+
+    def emit_metrics(
+        self,
+        kind: type[MetricEvent | BatchProgressEvent],
+        fields: Mapping[str, Any],
+        metrics: Mapping[str, Any],
+        identity: RunIdentity,
+    ) -> None:
+        """Keep an event with metrics."""
+        self.emit(kind(**fields, metrics=dict(metrics)), identity)
+
+    def status(self) -> SenderStatus:
+        """Return counts."""
+        return SenderStatus(accepted=len(self.events))
+
+    def rest(self) -> int:
+        """Return seven where the broker is away."""
+        return 7 if self.away else 0
+
+    def on_new_journal(self, listener: Callable[[], None]) -> None:
+        """Keep a listener."""
+        self.listeners.append(listener)
+
+    def forget_listener(self, listener: Callable[[], None]) -> None:
+        """Drop a listener."""
+        self.listeners.remove(listener)
 
     def flush(self, timeout: float) -> bool:
         """Say whether everything is acknowledged."""
