@@ -115,6 +115,15 @@ def test_a_kept_cursor_behind_a_finished_run() -> None:
     assert world.feed.run() is Ending.ASKED
 
 
+def test_a_start_in_the_middle_of_a_run() -> None:
+    """The context of an open run comes first and once, then what follows the cursor."""
+    world = World(MemoryJournal(Run().whole(5), start=4))
+    world.journal.cursor = 4
+    assert world.feed.run() is Ending.DONE
+    assert [each.offset for each in world.tracker.seen] == [0, 1, 4, 5, 6, 7]
+    assert world.tracker.offsets(replayed=True) == [0, 1]
+
+
 def test_following_goes_on_with_the_next_run() -> None:
     """With `follow` a finished run does not end the feed, and SIGTERM does."""
     journal = MemoryJournal(Run(1).whole(1))
