@@ -16,7 +16,9 @@ def describe_csv(path: pathlib.Path) -> str:
     """Return what a CSV file of metrics holds, in one line."""
     with path.open(newline="") as file:
         header, *rows = csv.reader(file)
-    last = ", ".join(f"{name}={value}" for name, value in zip(header[2:], rows[-1], strict=True))
+    last = ", ".join(
+        f"{name}={value}" for name, value in zip(header[2:], rows[-1][2:], strict=True)
+    )
     return f"{len(rows)} rows; the last: {last}"
 
 

@@ -124,7 +124,7 @@ def test_no_broker(host: Host, arguments: tuple[str, ...]) -> None:
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("url", ["http://x:1", "tcp://x", "tcp://127.0.0.1:99999", "nonsense"])
+@pytest.mark.parametrize("url", ["http://x:1", "tcp://", "tcp://127.0.0.1:99999", "nonsense"])
 def test_a_bad_url(host: Host, url: str) -> None:
     """A URL that cannot be a broker's ends with 64, as an option and in the environment."""
     one_sentence(host.drytorch("tail", "--broker", url), 64, url)
@@ -157,40 +157,5 @@ def test_an_experiment_name_with_a_slash(host: Host) -> None:
     script = "from drytorch_client import Experiment\nExperiment(None, name='a/b')"
     finished = host.run(BIN / "python", "-c", script)
     assert finished.returncode == 1
-    assert "NameError" not in finished.stderr.splitlines()[-1]
+    assert "InvalidNameError" in finished.stderr.splitlines()[-1]
     assert "'/'" in finished.stderr.splitlines()[-1]
-
-
-@pytest.mark.system
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere; see the next test")
-def test_a_read_only_folder(host: Host, tmp_path: Path) -> None:
-    """A folder without write permission ends with 77."""
-    (tmp_path / "locked").mkdir(mode=0o500)
-    one_sentence(host.broker("start", "--journal", "locked/journal"), 77, "locked")
-
-
-def as_nobody() -> None:
-    """Become a user without rights, in the child only."""
-    os.setgroups([])
-    os.setgid(65534)
-    os.setuid(65534)
-
-
-@pytest.mark.system
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_read_only_folder_as_nobody(host: Host, isolated_environment: Path) -> None:
-    """A folder of somebody else's ends with 77 for a user without rights."""
-    folder = isolated_environment / "locked"
-    folder.mkdir(mode=0o755)
-    isolated_environment.chmod(0o755)
-    finished = subprocess.run(
-        [BIN / "drytorch-broker", "start", "--journal", folder / "journal"],
-        env=host.environment,
-        cwd=folder,
-        preexec_fn=as_nobody,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    one_sentence(finished, 77, "locked")
