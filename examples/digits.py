@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset, random_split
 
-from drytorch_client import Experiment
+from drytorch_client import Evaluation, Experiment
 from drytorch_trackers import CSVDumper
 
 
@@ -67,7 +67,7 @@ class Averages:
 
 
 @torch.no_grad()
-def evaluate(net: nn.Module, loader: DataLoader, evaluation) -> dict[str, float]:
+def evaluate(net: nn.Module, loader: DataLoader, evaluation: Evaluation) -> dict[str, float]:
     """Run one validation or test pass and report its averages."""
     net.eval()
     averages = Averages()

@@ -8,6 +8,7 @@ import torch
 from pydantic import ValidationError
 from torch.utils.data import DataLoader, TensorDataset
 
+from drytorch_client import Experiment
 from drytorch_client.errors import (
     EpochsError,
     InactiveRunError,
@@ -16,7 +17,6 @@ from drytorch_client.errors import (
     RunWarning,
     TrainingWarning,
 )
-from drytorch_client import Experiment
 from drytorch_client.run import Run
 from drytorch_schemas import events
 from recording import Recorded

@@ -50,7 +50,9 @@ class Daemon:
     def ask(self, what: str, name: str = "") -> Any:
         """Return an answer of the broker."""
         with Client(self.url) as client:
-            return client.call(control.Ask(id=1, what=what, name=name)).data  # type: ignore[arg-type] - one of five
+            return client.call(
+                control.Ask.model_validate({"id": 1, "what": what, "name": name})
+            ).data
 
     def kill(self) -> None:
         """Kill it as a power cut would."""

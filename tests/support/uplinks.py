@@ -43,7 +43,7 @@ def batch(
 
 def hello(oldest: int = 1, upcoming: int = 1, *, producer: str = PRODUCER, **fields: Any) -> Hello:
     """Return a hello."""
-    values = {"token": TOKEN, "host": "elsewhere", "pid": 1} | fields
+    values: dict[str, Any] = {"token": TOKEN, "host": "elsewhere", "pid": 1} | fields
     return Hello(id=1, producer=producer, oldest=oldest, next=upcoming, **values)
 
 
