@@ -18,6 +18,7 @@ from drytorch_client.config import ClientConfig
 from drytorch_client.errors import SpoolError
 from drytorch_client.event_queue import EventQueue
 from drytorch_client.intake import Intake
+from drytorch_client.orphans import Adopter
 from drytorch_client.spool import Spool
 from drytorch_client.uplink import Uplink
 from drytorch_client.waker import Waker
@@ -35,6 +36,8 @@ _WARN_AFTER_START: Final = 15.0
 #: How often a broken spool, and the address of a broker that is away, are looked at.
 _MEND_EVERY: Final = 5.0
 _LOOK_EVERY: Final = 0.5
+#: Longest time for what dead producers left, seconds.
+_ADOPT: Final = 600.0
 #: Batches sent before messages are read again.
 _SEND_AT_ONCE: Final = 8
 
@@ -73,6 +76,7 @@ class Courier:
         self._starter: Final = (
             BrokerStarter() if config.start_broker and not config.broker else None
         )
+        self._adopter: Final = Adopter(config.broker) if config.broker else None
         self._wire: Wire | None = None
         self._busy_at = time.monotonic()
         self._mend_due = 0.0
@@ -154,6 +158,8 @@ class Courier:
             self.away_since = now
             if self.up and self._starter is not None:
                 self._starter.succeeded(now)
+            if self.up and self._adopter is not None:
+                self._adopter.start(_ADOPT)
 
     # ---- events
 
@@ -236,6 +242,8 @@ class Courier:
     def _close(self) -> None:
         if self._starter is not None:
             self._starter.close()
+        if self._adopter is not None:
+            self._adopter.close()
         if self._wire is not None:
             self._wire.close(self._config.linger if self.up else 0.0)
             self._wire = None
