@@ -125,6 +125,19 @@ def test_a_success_breaks_the_row() -> None:
     assert len(journal.letters) == len([offset for offset in range(500) if offset % 15])
 
 
+def test_a_kind_that_always_fails_costs_little_time() -> None:
+    """When all but one kind of event is handled, that kind's failures are soon not waited for."""
+    run = Run()
+    payloads = [run.start()]
+    for epoch in range(50):
+        payloads += [run.metric(epoch), run.actor(f"a{epoch}")]
+    journal, clock = MemoryJournal(payloads), Clock()
+    bad = Failing(dict.fromkeys(range(1, 101, 2), ALWAYS))
+    feed(engine_of(bad, journal=journal, clock=clock), journal)
+    assert len(journal.letters) == 50
+    assert clock.slept == [0.1, 0.5, 2.0, *[0.1] * 49]
+
+
 def test_nothing_is_committed_before_it_is_flushed() -> None:
     """A tracker that cannot flush is stopped, and its cursor stays where it was."""
 

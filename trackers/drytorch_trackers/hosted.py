@@ -21,6 +21,8 @@ class Policy:
     Attributes:
         delays: seconds before each further attempt at an event.
         delays_in_a_row: the same, where the event before could not be handled either.
+        delays_for_kind: the same, where only the last event of this kind could not be handled:
+            that is a defect rather than a backend that is away.
         max_in_a_row: dead letters in a row after which the tracker is given no more events.
         wait_for_folder: wait as long as it takes while another worker writes to a run's folder.
         commit_seconds: longest time between two commits while events come.
@@ -29,6 +31,7 @@ class Policy:
 
     delays: tuple[float, ...] = (0.1, 0.5, 2.0)
     delays_in_a_row: tuple[float, ...] = (0.1, 0.5)
+    delays_for_kind: tuple[float, ...] = (0.1,)
     max_in_a_row: int = 20
     wait_for_folder: bool = False
     commit_seconds: float = 0.5
@@ -71,6 +74,7 @@ class HostedTracker:
         self.last_error = ""
         self.last_traceback = ""
         self.broken = False
+        self._failing_kinds: set[str] = set()
         self._policy = policy
         self._pace = pace
 
@@ -108,9 +112,12 @@ class HostedTracker:
             InterruptedWorkError: the worker is asked to leave before the event is handled.
             FolderTakenError: another worker writes to the run's folder, and waiting is not wanted.
         """
-        if self._attempt(lambda: self.tracker.handle(delivery)):
+        kind = delivery.envelope.kind
+        if self._attempt(lambda: self.tracker.handle(delivery), self._delays(kind)):
             self.in_a_row = 0
+            self._failing_kinds.discard(kind)
             return True
+        self._failing_kinds.add(kind)
         self.in_a_row += 1
         self.failures += 1
         if self.in_a_row >= self._policy.max_in_a_row:
@@ -135,17 +142,23 @@ class HostedTracker:
 
     def clean_up(self) -> bool:
         """Let the tracker close what it has open; tell whether that went well."""
-        return self._attempt(self.tracker.clean_up, patient=False)
+        return self._attempt(self.tracker.clean_up, ())
 
-    def _attempt(self, action: Callable[[], None], *, patient: bool = True) -> bool:
-        policy = self._policy
-        delays = iter(policy.delays_in_a_row if self.in_a_row else policy.delays)
+    def _delays(self, kind: str) -> tuple[float, ...]:
+        if self.in_a_row:
+            return self._policy.delays_in_a_row
+        if kind in self._failing_kinds:
+            return self._policy.delays_for_kind
+        return self._policy.delays
+
+    def _attempt(self, action: Callable[[], None], delays: tuple[float, ...] | None = None) -> bool:
+        pauses = iter(self._policy.delays if delays is None else delays)
         while (error := self._call(action)) is not None:
             if isinstance(error, FolderTakenError):
                 self._wait_for_folder(error)
                 continue
-            delay = next(delays, None)
-            if delay is None or not patient:
+            delay = next(pauses, None)
+            if delay is None:
                 return False
             self._pause(delay)
         return True
