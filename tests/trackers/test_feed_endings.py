@@ -1,7 +1,11 @@
 """The loop around the engine: when it commits, and when it leaves."""
 
+import dataclasses
+
 import pytest
 
+from drytorch_schemas import events
+from drytorch_schemas.envelope import Envelope, encode
 from drytorch_trackers.base import Delivery
 from drytorch_trackers.engine import Engine
 from drytorch_trackers.errors import SourceAwayError
@@ -20,12 +24,14 @@ class World:
         self.clock = Clock()
         self.leave_at = 1e9
         self.orphaned = False
+        self.living: set[str] = set()
         self.notes: list[str] = []
         self.engine = Engine({"t": self.tracker}, journal, pace=self.clock.pace())
         around = Surroundings(
             self.clock,
             leaving=lambda: self.clock.now > self.leave_at,
             orphaned=lambda: self.orphaned,
+            lives=lambda producer: producer in self.living,
             note=self.notes.append,
         )
         self.feed = Feed(journal, self.engine, FeedOptions(follow=follow), around)
@@ -122,6 +128,35 @@ def test_a_start_in_the_middle_of_a_run() -> None:
     assert world.feed.run() is Ending.DONE
     assert [each.offset for each in world.tracker.seen] == [0, 1, 4, 5, 6, 7]
     assert world.tracker.offsets(replayed=True) == [0, 1]
+
+
+def lost(run: Run) -> bytes:
+    """Return the broker's note that a run's producer is gone."""
+    event = events.RunLostEvent(producer=run.origin.producer, reason="silent")
+    origin = dataclasses.replace(run.origin, producer="broker-1")
+    return encode(Envelope(origin, 1, 1, event))
+
+
+def test_a_lost_run_ends_unless_its_training_lives() -> None:
+    """A run whose producer is gone is over; one that only slept is waited for."""
+    run = Run()
+    payloads = [*run.whole(1)[:-1], lost(run)]
+    assert World(MemoryJournal(payloads)).feed.run() is Ending.DONE
+
+    world = World(MemoryJournal(payloads))
+    world.living.add(run.origin.producer)
+
+    def wake_up() -> None:
+        world.clock.now += 1
+        if len(world.journal.payloads) == 4:
+            found = events.RunFoundEvent(producer=run.origin.producer)
+            origin = dataclasses.replace(run.origin, producer="broker-1")
+            world.journal.payloads.append(encode(Envelope(origin, 2, 2, found)))
+            world.journal.payloads += [run.metric(2), run.stop()]
+
+    world.journal.on_wait = wake_up
+    assert world.feed.run() is Ending.DONE
+    assert world.tracker.offsets() == list(range(7))
 
 
 def test_following_goes_on_with_the_next_run() -> None:

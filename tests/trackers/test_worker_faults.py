@@ -169,6 +169,8 @@ def test_a_taken_run_folder(
     waiting = workers.start(second)
     tracked = host.drytorch("track", "csv", "--broker", broker.url, "--par-dir", tmp_path / "out")
     assert tracked.returncode == 75, tracked.stderr
+    replayed = host.drytorch("replay", broker.folder, "--to", "csv", "--par-dir", tmp_path / "out")
+    assert (replayed.returncode, replayed.stderr.count("\n")) == (75, 1), replayed.stderr
     assert waiting.poll() is None
     producer.send(payloads[3:])
     for worker in (first, waiting):

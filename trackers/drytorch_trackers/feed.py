@@ -54,12 +54,14 @@ class Surroundings:
         clock: monotonic seconds.
         leaving: whether the process is asked to leave.
         orphaned: whether whoever started this worker is gone.
+        lives: whether a producer is alive on this host, although the broker says that it is lost.
         note: takes a line for a person.
     """
 
     clock: Callable[[], float]
     leaving: Callable[[], bool] = lambda: False
     orphaned: Callable[[], bool] = lambda: False
+    lives: Callable[[str], bool] = lambda _producer: False
     note: Callable[[str], None] = lambda _text: None
 
 
@@ -171,9 +173,12 @@ class Feed:
         runs = self._engine.runs
         if not runs.met:
             return self._nothing_yet()
-        if runs.all_over and not self._options.follow:
-            return Ending.DONE
-        return None
+        if not runs.all_over or self._options.follow:
+            return None
+        # a laptop that slept is lost to a broker elsewhere, and comes back
+        if any(self._around.lives(producer) for producer in runs.lost_producers):
+            return None
+        return Ending.DONE
 
     def _nothing_yet(self) -> Ending | None:
         if self._kept_and_over and not self._options.follow:

@@ -15,6 +15,10 @@ from drytorch_client.control import ControlChannel
 from drytorch_client.declarations import Declaration
 from drytorch_client.workers.spec import WorkerSpec
 from drytorch_schemas.endpoint import Endpoint
+from drytorch_schemas.errors import SchemaError
+from drytorch_schemas.folders import spool_dir
+from drytorch_schemas.locks import FileLock
+from drytorch_schemas.spool_files import lock_path, spool_folder
 from drytorch_trackers import exit_codes, registry
 from drytorch_trackers.base import Tracker, TrackerContext
 from drytorch_trackers.doorbell import Doorbells
@@ -155,7 +159,9 @@ def _feed(
     )
     engine.setup(TrackerContext(Path(spec.par_dir), spec.name, sys.stderr.isatty()))
     options = FeedOptions(follow=spec.follow, away_seconds=spec.quiet_exit_s)
-    around = Surroundings(time.monotonic, host.leaving.is_set, host.orphaned, host.notices.note)
+    around = Surroundings(
+        time.monotonic, host.leaving.is_set, host.orphaned, _producer_lives, host.notices.note
+    )
     feed = Feed(source, engine, options, around)
     watchdog = _watchdog(spec, host, feed, engine)
     watchdog.start()
@@ -182,6 +188,14 @@ def _watchdog(spec: WorkerSpec, host: Host, feed: Feed, engine: Engine) -> Watch
         leaving=host.leaving.is_set,
         end=end,
     )
+
+
+def _producer_lives(producer: str) -> bool:
+    """Tell whether a producer holds the lock of its spool on this host."""
+    try:
+        return FileLock.held_by_other(lock_path(spool_folder(spool_dir(), producer)))
+    except (OSError, SchemaError):
+        return False
 
 
 def _sleep(leaving: threading.Event, seconds: float) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Final
 
 from drytorch_client.control import ControlChannel
-
 from drytorch_client.errors import BrokerAwayError
 from drytorch_schemas import control
 from drytorch_schemas.endpoint import Endpoint
@@ -14,7 +13,7 @@ from drytorch_schemas.envelope import check
 from drytorch_schemas.packing import unpack
 from drytorch_schemas.topics import TopicFilter
 
-_TIMEOUT: Final = 3.0
+_TIMEOUT: Final = 1.0
 _KINDS: Final = ["StartExperiment", "StopExperiment", "RunLost", "RunFound"]
 _ENDS: Final = frozenset({"StopExperiment", "RunLost"})
 

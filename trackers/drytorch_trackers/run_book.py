@@ -27,6 +27,7 @@ class RunState:
         run_id: identifier of the run.
         complete: whether its past was given as far as it is needed.
         over: whether the run stopped or is lost.
+        lost: whether it is over because its producer was said to be gone.
         producer: who started it last.
         context: digests of the context events that were given.
     """
@@ -35,6 +36,7 @@ class RunState:
     run_id: str
     complete: bool = False
     over: bool = False
+    lost: bool = False
     producer: str = ""
     context: set[bytes] = field(default_factory=set)
 
@@ -77,7 +79,10 @@ class RunBook:
         state.complete = state.complete or complete
         if kind == "StartExperiment":
             state.producer = origin.producer
-        if kind in _ENDS and not state.over and not self._is_stale(state, envelope):
+        if kind in _ENDS and state.over:
+            state.lost = state.lost and kind == "RunLost"
+        elif kind in _ENDS and not self._is_stale(state, envelope):
+            state.lost = kind == "RunLost"
             state.over = True
             self._open -= 1
             self._forget_some()
@@ -106,6 +111,11 @@ class RunBook:
     def all_over(self) -> bool:
         """Whether at least one run was met, and all that were met are over."""
         return self.met > 0 and self._open == 0
+
+    @property
+    def lost_producers(self) -> set[str]:
+        """Producers of the runs that are over because these were said to be gone."""
+        return {state.producer for state in self._runs.values() if state.over and state.lost}
 
     @property
     def open_runs(self) -> list[str]:

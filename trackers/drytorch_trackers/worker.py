@@ -23,6 +23,7 @@ from drytorch_schemas.locks import FileLock
 from drytorch_trackers import exit_codes
 from drytorch_trackers.errors import TrackersError, WorkError
 from drytorch_trackers.hosting import Host, Notices, Say, build, run
+from drytorch_trackers.terminal import printable
 from drytorch_trackers.worker_output import BoundedLog, install, log_to, remove_old_logs
 
 log = logging.getLogger("drytorch_worker")
@@ -89,7 +90,7 @@ def _warner(name: str) -> Say:
     def warn(text: str) -> None:
         log.warning("%s", text)
         try:
-            print(f"drytorch worker {name}: {text}", file=sys.stderr)  # noqa: T201  # its voice
+            print(f"drytorch worker {name}: {printable(text)}", file=sys.stderr)  # noqa: T201  # its voice
         except (OSError, ValueError):
             return
 

@@ -12,6 +12,7 @@ import typer
 
 from drytorch_trackers import exit_codes
 from drytorch_trackers.cli import replay, run, runs, sync, tail, track, workers
+from drytorch_trackers.terminal import printable
 
 _EPILOG: Final = """\b
 Examples:
@@ -69,7 +70,7 @@ def _explain(error: Exception) -> int:
         text = "That is a defect of drytorch-bus: please report it with the lines above."
         code = exit_codes.SOFTWARE
     if text:
-        print(text if "\n" in text else f"drytorch: {text}", file=sys.stderr)
+        print(text if "\n" in text else f"drytorch: {printable(text)}", file=sys.stderr)
     return code
 
 

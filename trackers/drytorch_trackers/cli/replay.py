@@ -176,4 +176,6 @@ def _with_bar(
 
 
 def _say(text: str) -> None:
-    print(f"drytorch replay: {text}", file=sys.stderr)
+    from drytorch_trackers.terminal import printable
+
+    print(f"drytorch replay: {printable(text)}", file=sys.stderr)

@@ -81,4 +81,6 @@ def _tell(delivered: int, workers: list[LocalWorker], running: list[LocalWorker]
 
 
 def _say(text: str) -> None:
-    print(f"drytorch sync: {text}", file=sys.stderr)
+    from drytorch_trackers.terminal import printable
+
+    print(f"drytorch sync: {printable(text)}", file=sys.stderr)

@@ -101,4 +101,6 @@ def command(  # noqa: PLR0913, PLR0917  # each is an option of the command
 
 
 def _say(text: str) -> None:
-    print(f"drytorch track: {text}", file=sys.stderr)
+    from drytorch_trackers.terminal import printable
+
+    print(f"drytorch track: {printable(text)}", file=sys.stderr)
