@@ -235,6 +235,23 @@ def test_sync(host: Host, tmp_path: Path) -> None:
     assert host.broker("stop").returncode == 0
 
 
+def test_sync_to_a_broker_by_its_url(
+    host: Host, broker: Broker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A spool for a broker that cannot see it is sent there, under the dead producer's id."""
+    run = Run()
+    payloads = run.whole(5)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other"))  # the broker's is another one
+    host.environment["XDG_STATE_HOME"] = str(tmp_path / "other")
+    spool = leave_a_spool(run, payloads, broker=broker.url)
+    synced = host.drytorch("sync")
+    assert (synced.returncode, synced.stderr) == (0, "")
+    assert synced.stdout == "1 spools delivered, 0 workers ended.\n"
+    assert not spool.exists()
+    listed = host.drytorch("runs", "--broker", broker.url).stdout
+    assert listed.splitlines()[1].split()[:4] == ["Exp", "r", "completed", "8"]
+
+
 def test_sync_leaves_what_is_for_another_broker(capsys: pytest.CaptureFixture[str]) -> None:
     """A spool names its broker; where that does not answer it stays, and 69 says so."""
     run = Run()

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from drytorch_client.broker_address import local_broker_runs, local_endpoint
-from drytorch_schemas import spool_files
+from drytorch_client.control import ControlChannel
+from drytorch_client.errors import BrokerAwayError
+from drytorch_schemas import control, spool_files
+from drytorch_schemas.endpoint import Endpoint
 from drytorch_schemas.errors import SchemaError
 from drytorch_schemas.folders import journal_dir, spool_dir
 from drytorch_schemas.locks import FileLock
@@ -20,6 +23,7 @@ from drytorch_trackers import exit_codes
 from drytorch_trackers.errors import WorkError
 
 _TICK: Final = 0.1
+_TIMEOUT: Final = 2.0
 _IDLE_EXIT: Final = "30"
 
 
@@ -90,22 +94,48 @@ def start_local_broker() -> None:
 
 
 def deliver(found: list[Orphan], until: float) -> list[str]:
-    """Wait until spools are delivered, and return a sentence about each that was not.
+    """Deliver spools, and return a sentence about each that was not.
 
-    A broker takes in the spools of its host by itself.
+    A broker takes in the spools of its own host by itself; others are sent to theirs.
 
     Args:
         found: the spools.
         until: when to give up, monotonic seconds.
     """
-    left = list(found)
-    while left and time.monotonic() < until:
-        left = [each for each in left if each.folder.exists()]
-        time.sleep(_TICK if left else 0)
-    return [
-        f"The spool {each.folder} was not delivered to {each.target}: start that broker."
-        for each in left
-    ]
+    problems = []
+    answers: dict[str, bool] = {}
+    for each in found:
+        url = each.meta.broker
+        if url and url not in answers:
+            answers[url] = _answers(url)
+        if answers.get(url, True) and _delivered(each, until):
+            continue
+        problems.append(
+            f"The spool {each.folder} was not delivered to {each.target}: start that broker."
+        )
+    return problems
+
+
+def _delivered(orphan: Orphan, until: float) -> bool:
+    from drytorch_client.orphans import deliver as send
+
+    try:
+        if orphan.meta.broker and send(orphan.folder, until):
+            return True
+    except SchemaError:
+        return False  # damaged beyond reading, or newer than this program
+    while orphan.folder.exists() and time.monotonic() < until:
+        time.sleep(_TICK)
+    return not orphan.folder.exists()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with ControlChannel(Endpoint.from_url(url)) as channel:
+            channel.request(control.Ask(what="status"), _TIMEOUT)
+    except (BrokerAwayError, SchemaError):
+        return False
+    return True
 
 
 def _is_free(folder: Path) -> bool:
