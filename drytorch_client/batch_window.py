@@ -77,7 +77,7 @@ class BatchWindow:
         found = self._firsts[0] if self._firsts else upcoming
         found = found if spooled is None else min(spooled, found)
         for first, last in self._gaps:
-            if first <= durable + 1:
+            if first <= max(durable + 1, found):
                 found = max(found, last + 1)
         return found
 
