@@ -13,7 +13,7 @@ import uuid
 from benchmarks.subjects import make
 from drytorch_client.config import ClientConfig
 from drytorch_client.identity import RunIdentity
-from drytorch_client.process_exit import get_sender
+from drytorch_client.senders import get_sender
 
 
 def main(url: str, count: int) -> None:

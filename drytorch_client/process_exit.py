@@ -6,6 +6,7 @@ import atexit
 import os
 import sys
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from drytorch_client import messages
@@ -32,18 +33,17 @@ class _Process:
 _PROCESS: Final = _Process()
 
 
-def get_sender(config: ClientConfig) -> Sender:
-    """Return the sender of this process for these options, which lives until the process ends.
+def share(config: ClientConfig, make: Callable[[ClientConfig], Sender]) -> Sender:
+    """Return the one sender of this process for these options; close it when the process ends.
 
     Args:
-        config: the client's options, not disabled.
+        config: the client's options.
+        make: makes the sender where there is none yet.
     """
-    from drytorch_client.sender import Sender
-
     with _PROCESS.lock:
         sender = _PROCESS.senders.get(config)
         if sender is None:
-            sender = _PROCESS.senders[config] = Sender(config)
+            sender = _PROCESS.senders[config] = make(config)
             if not _PROCESS.hooked:
                 _PROCESS.hooked = True
                 atexit.register(close_all)
@@ -51,7 +51,7 @@ def get_sender(config: ClientConfig) -> Sender:
 
 
 def forget(sender: Sender) -> None:
-    """Let the next `get_sender` make a new one.
+    """Let the next `share` make a new one.
 
     Args:
         sender: a sender that is closed.

@@ -18,11 +18,11 @@ from drytorch_client.config import ClientConfig
 from drytorch_client.declarations import Declaration
 from drytorch_client.errors import RegistryError, RegistryWarning
 from drytorch_client.identity import RunIdentity
-from drytorch_client.process_exit import get_sender
 from drytorch_client.publisher import Publisher
 from drytorch_client.registry import RunRegistry
 from drytorch_client.represent import represent_summary
 from drytorch_client.sender import Sender
+from drytorch_client.senders import get_sender
 from drytorch_client.status import SenderStatus
 from drytorch_client.workers import owed
 from drytorch_client.workers.plan import plan_workers

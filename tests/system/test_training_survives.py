@@ -1,24 +1,30 @@
 """A training goes on as if nothing had happened, whatever happens to broker and workers."""
 
+import json
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from hosts import Host, eventually, result_of
+from hosts import SCRIPTS, Host, eventually, result_of
 
 EPOCHS = 80
-HALF = EPOCHS // 2
 CSV = Path("csv_metrics", "Exp", "r", "net", "Trainer.csv")
+EXAMPLE = Path(__file__).parents[2] / "examples" / "digits.py"
 STALL = 0.05  # seconds that one call may take beyond what a bare sleep oversleeps
 
 
 def half_way(par_dir: Path) -> None:
     """Wait until the training is in its middle, as its own CSV file shows."""
-    csv = par_dir / CSV
-    eventually(lambda: csv.exists() and csv.read_text().count("\n") > 5, 30, "a first few rows")
+
+    def some_rows() -> bool:
+        return any(csv.read_text().count("\n") > 5 for csv in par_dir.rglob("Trainer.csv"))
+
+    eventually(some_rows, 30, "a first few rows")
 
 
 def thaw(frozen: list[psutil.Process]) -> None:
@@ -68,12 +74,39 @@ def own_lines(stderr: str) -> list[str]:
     return [line for line in stderr.splitlines() if line.startswith("drytorch:")]
 
 
+FAULTS = pytest.mark.parametrize("fault", [no_broker, broker_killed, broker_frozen, workers_frozen])
+Fault = Callable[[Host, Path], Callable[[], object]]
+
+
+def hurt_run(
+    host: Host, par_dir: Path, fault: Fault, start: Callable[[], subprocess.Popen[str]]
+) -> tuple[subprocess.CompletedProcess[str], Callable[[], object]]:
+    """Run a training to its end under a fault, and return it and what mends the fault."""
+    if fault is no_broker:
+        host.environment["XDG_STATE_HOME"] = str(host.folder / "state")
+        mend = fault(host, par_dir)
+        training = start()
+    else:
+        training = start()
+        mend = fault(host, par_dir)
+    finished = host.finish(training)
+    assert finished.returncode == 0, finished.stderr
+    said = own_lines(finished.stderr)
+    assert len([line for line in said if "warning" in line.lower()]) <= 1, said
+    return finished, mend
+
+
+def mend_and_sync(host: Host, mend: Callable[[], object]) -> None:
+    """Undo a fault, and deliver what is left."""
+    mend()
+    synced = host.drytorch("sync")
+    assert synced.returncode == 0, synced.stderr
+
+
 @pytest.mark.system
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("fault", [no_broker, broker_killed, broker_frozen, workers_frozen])
-def test_a_training_does_not_notice(
-    host: Host, tmp_path: Path, fault: Callable[[Host, Path], Callable[[], object]]
-) -> None:
+@FAULTS
+def test_a_training_does_not_notice(host: Host, tmp_path: Path, fault: Fault) -> None:
     """A fault outside changes neither output, exit code nor pace, and costs no result."""
     quiet = tmp_path / "quiet"
     undisturbed = host.finish(host.train(quiet, EPOCHS, PAUSE="0.001"))
@@ -84,29 +117,48 @@ def test_a_training_does_not_notice(
     host.broker("stop")
 
     hurt = tmp_path / "hurt"
-    if fault is no_broker:
-        host.environment["XDG_STATE_HOME"] = str(tmp_path / "state")
-        mend = fault(host, hurt)
-        training = host.train(hurt, EPOCHS)
-    else:
-        training = host.train(hurt, EPOCHS)
-        mend = fault(host, hurt)
-    finished = host.finish(training)
+    finished, mend = hurt_run(host, hurt, fault, lambda: host.train(hurt, EPOCHS))
     measured = result_of(finished)
-    assert finished.returncode == 0
     assert measured["raised"] == 0
     assert measured["epochs"] == EPOCHS
     assert measured["longest"] - measured["overslept"] <= STALL
-    said = own_lines(finished.stderr)
-    assert len([line for line in said if "warning" in line.lower()]) <= 1, said
-
-    mend()
-    synced = host.drytorch("sync")
-    assert synced.returncode == 0, synced.stderr
+    mend_and_sync(host, mend)
     eventually(
         lambda: (hurt / CSV).exists() and (hurt / CSV).read_bytes() == expected,
         60,
         "the hurt run's CSV equals the quiet one's",
     )
-    listed = host.drytorch("runs", "--json")
-    assert '"completed"' in listed.stdout, listed
+    assert '"completed"' in host.drytorch("runs", "--json").stdout
+
+
+@pytest.mark.system
+@pytest.mark.timeout(240)
+@FAULTS
+def test_the_example_does_not_notice(host: Host, tmp_path: Path, fault: Fault) -> None:
+    """The digits example prints, learns and ends the same under a fault, at the same pace."""
+    # one thread: sums in another order would give other digits
+    host.environment |= {"OMP_NUM_THREADS": "1", "MEASURED": str(tmp_path / "measured.json")}
+
+    def start(par_dir: Path) -> subprocess.Popen[str]:
+        script = SCRIPTS / "timed_digits.py"
+        arguments = ("--epochs", "15", "--par-dir", par_dir)
+        return host.start(sys.executable, script, EXAMPLE, *arguments)
+
+    def files(par_dir: Path) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in par_dir.rglob("csv_metrics/**/*.csv")}
+
+    quiet, hurt = tmp_path / "quiet", tmp_path / "hurt"
+    undisturbed = host.finish(start(quiet))
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    eventually(lambda: not host.workers(), 20, "the quiet run's workers leave")
+    assert files(quiet).keys() == {"Trainer.csv", "Validator.csv", "Tester.csv"}
+    host.broker("stop")
+
+    finished, mend = hurt_run(host, hurt, fault, lambda: start(hurt))
+    assert finished.stdout == undisturbed.stdout
+    measured = json.loads((tmp_path / "measured.json").read_text())
+    assert measured["longest"] - measured["overslept"] <= STALL
+    mend_and_sync(host, mend)
+    eventually(
+        lambda: files(hurt) == files(quiet), 60, "the CSV files equal those of the quiet run"
+    )
