@@ -33,8 +33,9 @@ test: lint ## lint, then every test but the soak tests
 soak: env ## the long tests under faults
 	$(BIN)/pytest -m soak
 
-demo: env ## train on handwritten digits with trackers attached
-	$(BIN)/python examples/digits.py
+demo: env ## train on handwritten digits with trackers attached, and show the results
+	$(BIN)/python examples/digits.py --par-dir experiments
+	@$(BIN)/python examples/show_results.py experiments
 
 bench: env ## measure what reporting costs a training loop
 	$(BIN)/python -m benchmarks.run
