@@ -13,12 +13,13 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping
 from time import time_ns
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from drytorch_client import device_values, process_exit
 from drytorch_client.config import ClientConfig
-from drytorch_client.errors import ClosedSenderWarning, EventNotPlainError, EventTooLargeError
+from drytorch_client.errors import ClosedSenderWarning, EventTooLargeError
 from drytorch_client.event_queue import METRIC, Item
+from drytorch_client.event_size import OBJECTS, PER_METRIC, refuse
 from drytorch_client.identity import RunIdentity
 from drytorch_client.sender_core import SenderCore
 from drytorch_client.status import SenderStatus
@@ -26,14 +27,6 @@ from drytorch_schemas.envelope import encode_fields
 from drytorch_schemas.errors import EncodingError
 from drytorch_schemas.events import BatchProgressEvent, Event, MetricEvent, UnknownEvent
 from drytorch_schemas.limits import MAX_EVENT_BYTES
-from drytorch_schemas.packing import pack
-
-#: What an event counts in the queue besides its names: the objects that it consists of, which are
-#: more than the envelope's fixed part.
-_OBJECTS: Final = 1024
-#: A metric's value, its key's mark, and their places in a dict.
-_PER_METRIC: Final = 64
-_CLOSED: Final = -1
 
 
 class Sender:
@@ -55,6 +48,7 @@ class Sender:
         self._last = SenderStatus(broker="away")
         self._pid = os.getpid()
         self._core: SenderCore | None = SenderCore(config, self._on_new_journal)
+        process_exit.enroll(self)
 
     # ---- the hot path
 
@@ -81,7 +75,7 @@ class Sender:
                 self._know(identity)
             size = (
                 self._overhead
-                + _PER_METRIC * len(metrics)
+                + PER_METRIC * len(metrics)
                 + 4 * (len("".join(metrics)) + len(event.model_name) + len(event.source_name))
             )
             if size < MAX_EVENT_BYTES:
@@ -100,7 +94,7 @@ class Sender:
 
     def _know(self, identity: RunIdentity) -> None:
         core = self._core
-        self._overhead = _OBJECTS + (core.overhead(identity) if core is not None else 0)
+        self._overhead = OBJECTS + (core.overhead(identity) if core is not None else 0)
         self._identity = identity
 
     def _emit_other(self, event: Event, identity: RunIdentity, *, again: bool) -> None:
@@ -120,14 +114,14 @@ class Sender:
         try:
             data = encode_fields(origin, kind, 0, now, event.to_wire(), again=again)
         except EncodingError as error:
-            _refuse(event, kind, error)
-        self._put(Item(data, identity, kind, now, len(data) + _OBJECTS, again))
+            refuse(event, kind, error)
+        self._put(Item(data, identity, kind, now, len(data) + OBJECTS, again))
 
     def _emit_progress(
         self, core: SenderCore, event: BatchProgressEvent, payload: Any, identity: RunIdentity
     ) -> None:
         names = len("".join(event.metrics)) + len(event.source_name)
-        size = self._overhead + _PER_METRIC * len(event.metrics) + 4 * names
+        size = self._overhead + PER_METRIC * len(event.metrics) + 4 * names
         if size >= MAX_EVENT_BYTES:
             raise EventTooLargeError(event.kind, size, MAX_EVENT_BYTES)
         item = Item(payload, identity, event.kind, time_ns(), size)
@@ -177,7 +171,7 @@ class Sender:
             self._emit_progress(core, event, pending, identity)
         else:
             names = len("".join(plain)) + len(event.model_name) + len(event.source_name)
-            size = self._overhead + _PER_METRIC * len(plain) + 4 * names
+            size = self._overhead + PER_METRIC * len(plain) + 4 * names
             self._put(Item(pending, identity, METRIC, time_ns(), size))
 
     # ---- waiting and the end
@@ -288,13 +282,3 @@ class Sender:
                 ClosedSenderWarning("An event is reported after the end: it goes nowhere."),
                 stacklevel=3,
             )
-
-
-def _refuse(event: Event, kind: str, error: EncodingError) -> NoReturn:
-    try:
-        size = len(pack(event.to_wire()))
-    except EncodingError:
-        size = 0
-    if size + _OBJECTS > MAX_EVENT_BYTES:
-        raise EventTooLargeError(kind, size, MAX_EVENT_BYTES) from error
-    raise EventNotPlainError(f"{kind} event cannot travel: {error}.") from error

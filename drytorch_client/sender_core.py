@@ -5,6 +5,7 @@ A forked child gets a core, and with it a producer, of its own; the parent's is 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
@@ -17,6 +18,7 @@ from typing import Final
 from drytorch_client.broker_address import endpoint_of
 from drytorch_client.config import ClientConfig
 from drytorch_client.courier import Courier
+from drytorch_client.errors import SpoolError
 from drytorch_client.event_queue import EventQueue
 from drytorch_client.identity import RunIdentity
 from drytorch_client.intake import Intake
@@ -74,6 +76,9 @@ class SenderCore:
         self._thread: Final = threading.Thread(
             target=self._courier.run, name="drytorch-sender", daemon=True
         )
+        if self.write_through:
+            with contextlib.suppress(SpoolError):  # the thread finds out, and says so
+                self._spool.open()
         self._thread.start()
 
     def _wake(self) -> None:
