@@ -20,12 +20,14 @@ _QUEUED: Final = 1000
 _LINGER_MS: Final = 200
 
 
-def harden(socket: zmq.Socket[bytes]) -> None:
+def harden(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
     """Give a socket this project's bounds.
 
     Args:
         socket: a socket that is not connected yet.
+        endpoint: where it will connect to.
     """
+    socket.set(zmq.IPV6, int("[" in endpoint.control))
     socket.set(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
     socket.set(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
     socket.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
@@ -93,7 +95,7 @@ class ControlChannel:
 
     def _connected(self) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.DEALER)
-        harden(socket)
+        harden(socket, self._endpoint)
         socket.connect(self._endpoint.control)
         return socket
 

@@ -6,10 +6,13 @@ go, it gets it back only after the training loop had a turn of its own.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import traceback
 from typing import Final
+
+import zmq
 
 from drytorch_client import messages
 from drytorch_client.broker_address import endpoint_of
@@ -100,7 +103,7 @@ class Courier:
 
     def _turn(self, now: float) -> None:
         before = self._intake.next, self._uplink.durable, self._queue.taken
-        if self._wire is None or (not self._wire.up and now >= self._look_due):
+        if now >= self._look_due and (self._wire is None or not self._wire.up):
             self._look(now)
         self._receive(now)
         more = self._take(now)
@@ -140,7 +143,11 @@ class Courier:
         if self._wire is None or self._wire.endpoint != endpoint:
             if self._wire is not None:
                 self._wire.close()
-            self._wire = Wire(endpoint, self.waker)
+                self._wire = None
+            with contextlib.suppress(
+                zmq.ZMQError
+            ):  # no descriptor is left: the next look may find one
+                self._wire = Wire(endpoint, self.waker)
 
     def _receive(self, now: float) -> None:
         if self._wire is None:

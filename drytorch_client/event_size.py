@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NoReturn
 
 from drytorch_client.errors import EventNotPlainError, EventTooLargeError
-from drytorch_schemas.errors import EncodingError
+from drytorch_schemas.errors import EncodingError, SchemaError
 from drytorch_schemas.events import Event
 from drytorch_schemas.limits import MAX_EVENT_BYTES
 from drytorch_schemas.packing import pack
@@ -17,13 +17,13 @@ OBJECTS: Final = 1024
 PER_METRIC: Final = 64
 
 
-def refuse(event: Event, kind: str, error: EncodingError) -> NoReturn:
+def refuse(event: Event, kind: str, error: SchemaError) -> NoReturn:
     """Raise what tells the caller of `emit` why an event cannot travel.
 
     Args:
         event: the event.
         kind: its kind.
-        error: what its encoding raised.
+        error: what its encoding, or reading it again, raised.
 
     Raises:
         EventTooLargeError: it is larger than any broker takes.

@@ -23,10 +23,14 @@ from drytorch_client.event_size import OBJECTS, PER_METRIC, refuse
 from drytorch_client.identity import RunIdentity
 from drytorch_client.sender_core import SenderCore
 from drytorch_client.status import SenderStatus
-from drytorch_schemas.envelope import encode_fields
-from drytorch_schemas.errors import EncodingError
+from drytorch_schemas.envelope import check, encode_fields
+from drytorch_schemas.errors import DecodingError, EncodingError
 from drytorch_schemas.events import BatchProgressEvent, Event, MetricEvent, UnknownEvent
 from drytorch_schemas.limits import MAX_EVENT_BYTES
+from drytorch_schemas.packing import unpack
+
+#: Faster than calling the class.
+_make_item: Final = Item._make
 
 
 class Sender:
@@ -78,8 +82,11 @@ class Sender:
                 + PER_METRIC * len(metrics)
                 + 4 * (len("".join(metrics)) + len(event.model_name) + len(event.source_name))
             )
-            if size < MAX_EVENT_BYTES:
-                self._put(Item(event, identity, METRIC, time_ns(), size))
+            core = self._core
+            if size < MAX_EVENT_BYTES and core is not None:
+                core.queue.put(_make_item((event, identity, METRIC, time_ns(), size, False)))
+                if core.write_through:
+                    core.write_now()
                 return
         self._emit_other(event, identity, again=again)
 
@@ -113,7 +120,8 @@ class Sender:
         origin = core.intake.origin_of(identity)
         try:
             data = encode_fields(origin, kind, 0, now, event.to_wire(), again=again)
-        except EncodingError as error:
+            check(unpack(data))  # one event that brokers refuse would hold up all that follow
+        except (EncodingError, DecodingError) as error:
             refuse(event, kind, error)
         self._put(Item(data, identity, kind, now, len(data) + OBJECTS, again))
 
@@ -260,7 +268,7 @@ class Sender:
                 return True
             try:
                 core = SenderCore(self.config, self._on_new_journal)
-            except RuntimeError:  # the interpreter ends
+            except (RuntimeError, OSError):  # the interpreter ends, or has no descriptor left
                 return False
             process_exit.keep_forever(self._core)
             self._core = core

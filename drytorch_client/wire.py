@@ -58,7 +58,7 @@ class Wire:
 
     def _socket(self, kind: int) -> zmq.Socket[bytes]:
         socket = self._context.socket(kind)
-        harden(socket)
+        harden(socket, self.endpoint)
         # nothing is queued for a broker that is away
         socket.set(zmq.IMMEDIATE, 1)
         if self.endpoint.loopback:

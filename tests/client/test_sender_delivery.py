@@ -23,6 +23,7 @@ from drytorch_client.errors import (
     QueueFullError,
 )
 from drytorch_client.sender import Sender
+from drytorch_schemas.endpoint import read_endpoint
 from drytorch_schemas.events import (
     BatchProgressEvent,
     CustomEvent,
@@ -30,10 +31,11 @@ from drytorch_schemas.events import (
     MetricEvent,
     StartExperimentEvent,
     StopExperimentEvent,
+    UnknownEvent,
 )
 from drytorch_schemas.folders import journal_dir, spool_dir
 from emitting import RUN, envelopes, kinds, metric, numbers
-from hosts import Host, eventually
+from hosts import BIN, Host, eventually
 
 Open = Callable[..., Sender]
 
@@ -312,3 +314,28 @@ def test_new_journal_gets_the_context_again(open_sender: Open, host: Host) -> No
     # with what the old broker had acknowledged last: the spool still held it
     assert numbers() == [1, 2, 3]
     assert numbers(journal_dir().with_name("old")) == [1]
+
+
+def test_what_brokers_refuse_is_refused_here(open_sender: Open) -> None:
+    """An event that a broker would refuse never gets a number: it would hold up all others."""
+    sender = open_sender()
+    with pytest.raises(EventNotPlainError, match="must not be empty"):
+        sender.emit(UnknownEvent(name="", fields={}), RUN)
+    sender.emit(UnknownEvent(name="Newer", fields={"x": 1}), RUN)
+    assert sender.flush(20)
+    assert kinds() == {"Newer": 1}
+
+
+def test_addresses_of_the_newer_kind(open_sender: Open, host: Host, tmp_path: Path) -> None:
+    """A broker that listens on an IPv6 address is reached too."""
+    broker = host.start(
+        *(BIN / "drytorch-broker", "start", "--listen", "tcp://[::1]:0"),
+        *("--journal", tmp_path / "j"),
+    )
+    found = eventually(lambda: read_endpoint(tmp_path / "j"), 20, "the endpoint")
+    sender = open_sender(broker=found.url)
+    sender.emit(metric(1), RUN)
+    assert sender.flush(20)
+    assert numbers(tmp_path / "j") == [1]
+    broker.terminate()
+    host.finish(broker)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,8 +51,6 @@ class Tensor:
 
     def item(self) -> float:
         """Wait for the device."""
-        import threading
-
         assert threading.current_thread().name == "drytorch-sender"
         return self.value
 
@@ -104,3 +105,58 @@ def test_wrong_values_raise_in_the_callers_line(sender: Sender) -> None:
     with pytest.raises(ValidationError, match="name"):
         sender.emit_metrics(MetricEvent, FIELDS, metrics, RUN)
     assert sender.status().accepted == 0
+
+
+class Copy:
+    """Looks like a tensor in pinned memory."""
+
+    value = 0.0
+
+    def copy_(self, tensor: Tensor, *, non_blocking: bool) -> None:
+        """Take the value over, without waiting."""
+        assert non_blocking
+        self.value = tensor.value
+
+    def item(self) -> float:
+        """Return the value."""
+        return self.value
+
+
+class CudaTensor(Tensor):
+    """Lies on a device that can tell whether it has computed."""
+
+    is_cuda = True
+
+    def reshape(self, _: tuple[()]) -> CudaTensor:
+        """Return itself."""
+        return self
+
+
+def test_events_behind_a_busy_device_wait_in_order(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the device computes nothing waits in `emit`, and the events keep their order."""
+    computed = threading.Event()
+
+    class Arrival:
+        def record(self, stream: object) -> None:
+            assert stream == "stream"
+
+        def query(self) -> bool:
+            return computed.is_set()
+
+        def synchronize(self) -> None:
+            assert computed.is_set()
+
+    cuda = types.SimpleNamespace(Event=Arrival, current_stream=lambda _: "stream")
+    torch = types.SimpleNamespace(empty=lambda *_, **__: Copy(), cuda=cuda)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    sender.emit(metric(1), RUN)
+    sender.emit_metrics(MetricEvent, FIELDS | {"epoch": 2}, {"a": CudaTensor(3, Device())}, RUN)
+    sender.emit(metric(3), RUN)
+    assert not sender.flush(0.5)
+    assert sender.status().queued == 2
+    computed.set()
+    assert sender.flush(20)
+    events = [each.event for each in envelopes()]
+    assert [each.epoch for each in events if isinstance(each, MetricEvent)] == [1, 2, 3]
