@@ -28,7 +28,7 @@ lint: env ## ruff, its formatter and mypy
 	$(BIN)/mypy
 
 test: lint ## lint, then every test but the soak tests
-	$(BIN)/pytest -m "not soak"
+	$(BIN)/pytest -m "not soak" -n 3 --dist worksteal
 
 soak: env ## the long tests under faults
 	$(BIN)/pytest -m soak

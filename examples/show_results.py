@@ -19,7 +19,7 @@ def describe_csv(path: pathlib.Path) -> str:
     last = ", ".join(
         f"{name}={value}" for name, value in zip(header[2:], rows[-1][2:], strict=True)
     )
-    return f"{len(rows)} rows; the last: {last}"
+    return f"{len(rows)} row(s); the last: {last}"
 
 
 def main() -> None:

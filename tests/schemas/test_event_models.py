@@ -119,6 +119,9 @@ class Scalar:
     def __init__(self, value: Any) -> None:
         self.value = value
 
+    def __repr__(self) -> str:
+        return f"Scalar({self.value!r})"  # a test's name must be the same in every process
+
     def item(self) -> Any:
         """Give the only element."""
         if isinstance(self.value, list):

@@ -23,7 +23,8 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = dict(os.environ)
+        # one thread each: on few cores, processes that spin for one another take seconds
+        self.environment = os.environ | {"OMP_NUM_THREADS": "1"}
         self._started: list[subprocess.Popen[str]] = []
 
     def start(self, *command: str | Path, **environment: str) -> subprocess.Popen[str]:

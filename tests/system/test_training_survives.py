@@ -24,7 +24,7 @@ def half_way(par_dir: Path) -> None:
     def some_rows() -> bool:
         return any(csv.read_text().count("\n") > 5 for csv in par_dir.rglob("Trainer.csv"))
 
-    eventually(some_rows, 30, "a first few rows")
+    eventually(some_rows, 60, "a first few rows")
 
 
 def thaw(frozen: list[psutil.Process]) -> None:
@@ -136,8 +136,7 @@ def test_a_training_does_not_notice(host: Host, tmp_path: Path, fault: Fault) ->
 @FAULTS
 def test_the_example_does_not_notice(host: Host, tmp_path: Path, fault: Fault) -> None:
     """The digits example prints, learns and ends the same under a fault, at the same pace."""
-    # one thread: sums in another order would give other digits
-    host.environment |= {"OMP_NUM_THREADS": "1", "MEASURED": str(tmp_path / "measured.json")}
+    host.environment["MEASURED"] = str(tmp_path / "measured.json")
 
     def start(par_dir: Path) -> subprocess.Popen[str]:
         script = SCRIPTS / "timed_digits.py"

@@ -1,6 +1,6 @@
 """A user's mistake gets one sentence on stderr and a documented exit code."""
 
-import os
+import random
 import socket
 import subprocess
 from pathlib import Path
@@ -53,7 +53,9 @@ def test_a_missing_file(host: Host) -> None:
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("content", [b"a,b\r\n1,2\r\n", b"\x1f\x8b\x08\x00", os.urandom(4096)])
+@pytest.mark.parametrize(
+    "content", [b"a,b\r\n1,2\r\n", b"\x1f\x8b\x08\x00", random.Random(1).randbytes(4096)]
+)
 def test_a_file_that_is_no_journal(host: Host, tmp_path: Path, content: bytes) -> None:
     """A file of another format ends with 65 and writes nothing."""
     (tmp_path / SEGMENT).write_bytes(content)
