@@ -65,11 +65,17 @@ class LocalWorker:
         self._delay = _FIRST_DELAY
         self._started = 0.0
         self._due = 0.0
+        self._watched = True
 
     @property
     def running(self) -> bool:
         """Whether it still has something to do, also while it waits for its next start."""
         return self.exit_code is None
+
+    @property
+    def watched(self) -> bool:
+        """Whether it is to be started again when it dies."""
+        return self._watched and self.running
 
     def attend(self, now: float) -> None:
         """Start it where that is due, and note its end.
@@ -77,7 +83,7 @@ class LocalWorker:
         Args:
             now: monotonic time in seconds.
         """
-        if self.exit_code is not None:
+        if not self.watched:
             return
         if self._process is None:
             if now >= self._due:
@@ -90,6 +96,7 @@ class LocalWorker:
 
     def let_go(self) -> None:
         """Leave the process alone: it outlives this one."""
+        self._watched = False
         if self._process is not None:
             # Popen warns about a process that it still takes for its own
             self._process.returncode = 0
@@ -206,19 +213,26 @@ class Supervisor:
 
     def let_go(self) -> None:
         """Leave all workers alone; they outlive this process."""
+        with self._lock:
+            for worker in self._workers:
+                worker.let_go()
+
+    def abandon(self) -> None:
+        """Forget all workers in a forked child: they are the parent's."""
+        # without the lock: a thread that the child does not have may hold it
         for worker in self._workers:
             worker.let_go()
+        self.relay.close_in_child()
 
     def _run(self) -> None:
         while True:
             with self._lock:
-                self._workers = [each for each in self._workers if each.running]
+                self._workers = [each for each in self._workers if each.watched]
                 if not self._workers:
                     self._thread = None
                     return
-                workers = list(self._workers)
-            for worker in workers:
-                worker.attend(time.monotonic())
+                for worker in self._workers:
+                    worker.attend(time.monotonic())
             time.sleep(_TICK)
 
 
@@ -239,8 +253,7 @@ def local_supervisor() -> Supervisor:
 def _after_fork() -> None:
     inherited, _Local.supervisor = _Local.supervisor, None
     if inherited is not None:
-        inherited.let_go()
-        inherited.relay.close_in_child()
+        inherited.abandon()
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -157,6 +157,22 @@ def test_a_worker_that_cannot_be_started_is_tried_again(
     assert worker._due > 0
 
 
+def test_a_worker_that_was_let_go_is_not_started_again(
+    supervise: Callable[[str], Supervisor], tmp_path: Path
+) -> None:
+    """At the end of the training, while others still finish, no worker is started twice."""
+    count = tmp_path / "count"
+    go = f"while not Path({str(tmp_path / 'go')!r}).exists(): time.sleep(0.01)"
+    watch = supervise(f"open({str(count)!r}, 'a').write('x')\n{go}")
+    worker = watch.start(spec_for(tmp_path))
+    eventually(count.exists)
+    watch.let_go()
+    eventually(lambda: watch._thread is None)
+    assert worker.running
+    assert (worker.starts, count.read_text()) == (1, "x")
+    (tmp_path / "go").write_text("")
+
+
 def test_waiting_is_bounded(supervise: Callable[[str], Supervisor], tmp_path: Path) -> None:
     """A worker that does not end is waited for no longer than was said."""
     watch = supervise("time.sleep(60)")
