@@ -79,6 +79,7 @@ class Session:
         self._trackers: list[Any] = []
         self._workers: list[LocalWorker] = []
         self._pid = os.getpid()
+        self._started = time.monotonic()
         self._stopped = False
         self.summary: Final[dict[str, Any]] = {}
 
@@ -202,8 +203,11 @@ class Session:
             self._workers.append(supervisor.start(_listed(spec)))
 
     def _wait_and_say(self, sender: Sender, status: Status) -> None:
-        config, identity = self._plan.config, self._plan.identity
-        until = time.monotonic() + (config.away_wait if sender.away else config.exit_wait)
+        identity, config, now = self._plan.identity, self._plan.config, time.monotonic()
+        until = now + config.exit_wait
+        if sender.away:
+            # a broker that is just being started is not away yet
+            until = min(until, max(now + config.away_wait, self._started + config.exit_wait))
         sender.flush(max(until - time.monotonic(), 0.0))
         left = local_supervisor().wait(self._workers, max(until - time.monotonic(), 0.0))
         messages.say_end(

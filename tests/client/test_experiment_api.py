@@ -277,3 +277,24 @@ def test_a_forked_child_does_not_stop_the_run(recorded: Recorded, tmp_path: Path
             os._exit(len(recorded.sender.of_kind("StopExperiment")))
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert experiment.registry.load()[0]["status"] == "running"
+
+
+@pytest.mark.parametrize(
+    ("away", "age", "longest"), [(False, 60.0, 5.0), (True, 60.0, 2.0), (True, 0.0, 5.0)]
+)
+def test_the_wait_at_the_end(
+    recorded: Recorded,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    away: bool,  # noqa: FBT001 - a parameter of the test
+    age: float,
+    longest: float,
+) -> None:
+    """A stop waits 5 seconds at most, and 2 where a broker had time to come and did not."""
+    recorded.sender.away = away
+    waits: list[float] = []
+    monkeypatch.setattr(recorded.sender, "flush", waits.append)
+    with Experiment(None, name="Exp", par_dir=tmp_path).create_run(run_id="r") as run:
+        assert run._session is not None
+        run._session._started -= age
+    assert waits == [pytest.approx(longest, abs=0.5)]
