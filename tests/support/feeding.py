@@ -79,6 +79,7 @@ class MemoryJournal:
         letters: dead letters that were put aside.
         chunk: most records of one fetch.
         away: called before each request; may raise.
+        journal: its id.
     """
 
     def __init__(self, payloads: Iterable[bytes] = (), start: int = 0) -> None:
@@ -89,6 +90,7 @@ class MemoryJournal:
         self.chunk = 7
         self.position = 0
         self.kept = False
+        self.journal = "0f" * 16
         self.detached: bool | None = None
         self.away: Callable[[], None] = lambda: None
         self.on_wait: Callable[[], None] = lambda: None
@@ -102,6 +104,8 @@ class MemoryJournal:
     def fetch(self, start: int) -> Chunk:
         """Return the next records."""
         self.away()
+        if start > len(self.payloads):  # replaced: it goes on from the start
+            return Chunk((), 0, caught_up=False)
         records = [(at, self.payloads[at]) for at in range(len(self.payloads))][start:]
         records = records[: self.chunk]
         end = start + len(records)

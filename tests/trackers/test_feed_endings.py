@@ -80,6 +80,42 @@ def test_an_orphan_without_a_run_leaves() -> None:
     assert world.journal.detached is False
 
 
+def test_an_orphan_leaves_a_replaced_journal() -> None:
+    """A worker does not stay for ever for a run that the new journal will never hear of."""
+    journal = MemoryJournal(Run().whole(1)[:-1])
+    world = World(journal)
+    world.orphaned = True
+
+    def replace() -> None:
+        world.clock.now += 1
+        if journal.payloads and world.clock.now > 100:
+            journal.payloads, journal.journal = [], "1f" * 16
+
+    journal.on_wait = replace
+    assert world.feed.run() is Ending.ORPHANED
+    assert 145 < world.clock.now < 150
+    assert world.journal.detached is False
+
+
+def test_a_worker_stays_in_a_replaced_journal_that_has_its_run() -> None:
+    """A run that is sent again into the new journal is waited for and handled to its end."""
+    whole = Run().whole(2)
+    journal = MemoryJournal(whole[:-1])
+    world = World(journal)
+    world.orphaned = True
+
+    def replace() -> None:
+        world.clock.now += 1
+        if world.clock.now > 300:
+            journal.payloads = [whole[-2], whole[-1]]
+        elif world.clock.now > 100 and journal.payloads != whole[-2:-1]:
+            journal.payloads, journal.journal = whole[-2:-1], "1f" * 16
+
+    journal.on_wait = replace
+    assert world.feed.run() is Ending.DONE
+    assert 300 < world.clock.now < 310
+
+
 def test_without_a_broker_it_leaves() -> None:
     """After 45 seconds without an answer it flushes, cleans up and leaves."""
     journal = MemoryJournal(Run().whole(1))

@@ -22,7 +22,7 @@ class Ending(enum.Enum):
     ASKED = "asked to leave"
     STOPPED = "no tracker is left that works"
     AWAY = "no broker"
-    ORPHANED = "the training is gone and its run never began"
+    ORPHANED = "the training is gone and nothing of its run is in the journal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,8 @@ class Feed:
         self._handled = 0
         self._told = False
         self._kept_and_over = False
+        self._journal = ""
+        self._strange_since: float | None = None
 
     def run(self) -> Ending:
         """Feed until the end, then flush, commit, clean up and detach."""
@@ -134,6 +136,10 @@ class Feed:
         if not self._attached:
             self._attach()
         chunk = self._source.fetch(self.position)
+        if self._source.journal != self._journal:
+            self._journal, self._strange_since = self._source.journal, self._around.clock()
+        if chunk.records:  # somebody has sent the run again
+            self._strange_since = None
         self._handle(chunk)
         if not chunk.caught_up or self._around.leaving():
             return None
@@ -153,6 +159,7 @@ class Feed:
             self._engine.catch_up(run, self.position)
         if self._source.kept and not self._engine.runs.met:
             self._kept_and_over = self._source.has_runs()
+        self._journal = self._source.journal
         self._attached = True
 
     def _handle(self, chunk: Chunk) -> None:
@@ -174,7 +181,7 @@ class Feed:
         if not runs.met:
             return self._nothing_yet()
         if not runs.all_over or self._options.follow:
-            return None
+            return self._in_strange_journal()
         # a laptop that slept is lost to a broker elsewhere, and comes back
         if any(self._around.lives(producer) for producer in runs.lost_producers):
             return None
@@ -188,6 +195,15 @@ class Feed:
             self._around.note("No run matches yet: waiting for one.")
         waited = self._around.clock() - self._began_at
         limit = self._options.away_seconds
+        if limit and waited > limit and self._around.orphaned():
+            return Ending.ORPHANED
+        return None
+
+    def _in_strange_journal(self) -> Ending | None:
+        """Leave when the journal was replaced by one in which the open runs will never be."""
+        if self._strange_since is None or self._options.follow:
+            return None
+        waited, limit = self._around.clock() - self._strange_since, self._options.away_seconds
         if limit and waited > limit and self._around.orphaned():
             return Ending.ORPHANED
         return None

@@ -33,10 +33,12 @@ class Source(Protocol):
     Attributes:
         position: the offset at which the worker begins.
         kept: whether the cursor was kept from before.
+        journal: the journal's id; another one after the journal was replaced.
     """
 
     position: int
     kept: bool
+    journal: str
 
     def attach(self) -> None:
         """Take the worker's name and set `position` and `kept`."""
