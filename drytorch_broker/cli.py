@@ -24,6 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Journal events of trainings and hand them to trackers.",
     epilog=_examples("start --detach", "status", "stop"),
 )
@@ -185,7 +186,10 @@ def stop(journal: JournalOption = None, broker: BrokerOption = None) -> int:
 @app.command(epilog=_examples("check ~/journal", "check --json 00000000000000000000.msgpack"))
 def check(
     paths: Annotated[
-        list[Path], typer.Argument(readable=False, help="Segments, or folders with segments.")
+        list[Path],
+        typer.Argument(
+            metavar="JOURNAL", readable=False, help="Segments, or folders with segments."
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:

@@ -34,6 +34,9 @@ def run(command: Callable[[], Any]) -> int:
 
 def _unexpected(error: Exception) -> int:
     # The parser's exceptions live in a module that moves between versions: know them by shape.
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(str(error), file=sys.stderr)  # noqa: T201  # the help text: no command was given
+        return exit_codes.USAGE
     if hasattr(error, "format_message"):
         return fail(usage_sentence(error), exit_codes.USAGE)
     if type(error).__name__ == "Abort":
@@ -60,13 +63,14 @@ def usage_sentence(error: Any) -> str:
     Args:
         error: an exception of the command line parser.
     """
-    text = str(error.format_message()).replace("\n", " ").strip()
+    text = " ".join(str(error.format_message()).replace("Value error, ", "").split())
     wrong = getattr(error, "option_name", None)
     context = getattr(error, "ctx", None)
     if wrong and context is not None and type(error).__name__ == "NoSuchOption":
         nearest = _nearest(wrong, [o for each in context.command.params for o in each.opts])
         text = f"There is no option {wrong}{nearest}"
-    return text.rstrip(".") + "; see `drytorch-broker --help`."
+    end = "" if text.endswith("?") else "."
+    return f"{text.rstrip('.')}{end} See `drytorch-broker --help`."
 
 
 def _nearest(wrong: str, known: Sequence[str]) -> str:

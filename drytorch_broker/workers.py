@@ -126,8 +126,8 @@ class Workers:
         worker = self.by_name.get(message.worker)
         if worker and worker.instance != message.instance and worker.lives(now):
             text = (
-                f"the name {message.worker!r} is taken by process {worker.pid} "
-                f"on {worker.host or 'another host'}: choose another --name"
+                f"The name {message.worker!r} is taken by process {worker.pid} "
+                f"on {worker.host or 'another host'}: choose another --name."
             )
             return Refused(id=message.id, code="name_taken", text=text)
         kept = worker is not None and worker.journal == self._journal

@@ -8,11 +8,22 @@ from __future__ import annotations
 
 import logging
 import pathlib
+import re
 import sys
 from collections.abc import Sequence
 from typing import ClassVar, Final, TextIO
 
 _PREFIX: Final = "drytorch: "
+#: Control characters, lone surrogates, and marks that reorder the text around them.
+_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class _Formatter(logging.Formatter):
+    """Spells control characters out: a name must not steer the terminal that it is printed on."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):
@@ -20,7 +31,7 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
-        self.setFormatter(logging.Formatter(f"{_PREFIX}%(message)s"))
+        self.setFormatter(_Formatter(f"{_PREFIX}%(message)s"))
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]  # StreamHandler has a plain attribute
@@ -60,7 +71,7 @@ def say_start(
         run_id,
         experiment,
         broker,
-        f"{', '.join(trackers)} write" if trackers else "no tracker writes",
+        f"{', '.join(trackers) or 'no tracker'} write{'' if len(trackers) > 1 else 's'}",
         par_dir,
     )
 

@@ -151,13 +151,22 @@ def test_wrong_options(tmp_path: Path, options: tuple[str, ...], code: int, word
 
 def test_an_unknown_command() -> None:
     """An unknown command is a usage error, and help ends with real commands."""
-    assert run("begin").returncode == 64
-    helped = run("--help")
+    done = run("strat")
+    assert done.returncode == 64
+    assert "Did you mean 'start', 'status'? See `drytorch-broker --help`." in sentence(done)
+    helped = run("-h")
     assert helped.returncode == 0
     assert [line.split() for line in helped.stdout.splitlines()[-2:]] == [
         ["drytorch-broker", "status"],
         ["drytorch-broker", "stop"],
     ]
+
+
+def test_no_command() -> None:
+    """Without a command the whole help is shown, line by line, and it is a usage error."""
+    done = run()
+    assert (done.returncode, done.stdout) == (64, "")
+    assert done.stderr.splitlines() == run("--help").stdout.splitlines()
 
 
 def as_nobody(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

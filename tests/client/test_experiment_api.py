@@ -267,6 +267,17 @@ def test_messages(recorded: Recorded, tmp_path: Path, capsys: Any) -> None:
     assert "drytorch sync" in last
 
 
+@pytest.mark.usefixtures("recorded")
+def test_messages_do_not_steer_the_terminal(tmp_path: Path, capsys: Any) -> None:
+    """Control characters of names are spelled out in what is said of a run."""
+    experiment = Experiment(None, name="\x1b[31mred", par_dir=tmp_path)
+    with experiment.create_run(run_id="r\x9b2J"):
+        pass
+    err = capsys.readouterr().err
+    assert r"run r\x9b2J of \x1b[31mred" in err
+    assert all(character.isprintable() or character == "\n" for character in err)
+
+
 def test_a_forked_child_does_not_stop_the_run(recorded: Recorded, tmp_path: Path) -> None:
     """A child that leaves the `with` block by itself reports no stop and writes no status."""
     experiment = Experiment(None, name="Exp", par_dir=tmp_path)

@@ -89,6 +89,26 @@ def test_track_from_now_and_from_an_offset(
     assert host.drytorch("workers", "--json", "--broker", broker.url).stdout == "[]\n"
 
 
+def test_track_that_is_sent_away_leaves_no_name(
+    host: Host, broker: Broker, producer_of: Maker, tmp_path: Path
+) -> None:
+    """A second writer of a run's folder leaves with 75, and the broker forgets its cursor."""
+    run = Run()
+    producer = producer_of(run)
+    payloads = run.whole(2)
+    producer.send(payloads[:-1])
+    command = ("track", "csv", "--broker", broker.url, "--par-dir", tmp_path / "out")
+    first = host.start(BIN / "drytorch", *command, "--name", "first")
+    eventually(lambda: rows(tmp_path / "out" / CSV) == 3, 20, "the first writes")
+    second = host.drytorch(*command)
+    assert second.returncode == 75
+    assert second.stderr.count("\n") == 1
+    listed = json.loads(host.drytorch("workers", "--json", "--broker", broker.url).stdout)
+    assert [row["name"] for row in listed] == ["first"]
+    producer.send(payloads[-1:])
+    assert host.finish(first).returncode == 0
+
+
 def test_track_waits_for_a_run(
     host: Host, broker: Broker, producer_of: Maker, tmp_path: Path
 ) -> None:
@@ -182,6 +202,9 @@ def test_workers(host: Host, broker: Broker, producer_of: Maker, tmp_path: Path)
     assert line.split()[0] == "a"
     dead = host.drytorch("workers", "--dead", "a", "--broker", broker.url)
     assert dead.stdout == "No dead letters.\n"
+    dead = host.drytorch("workers", "--dead", "b", "--broker", broker.url)
+    assert (dead.returncode, dead.stdout) == (66, "")
+    assert dead.stderr == "drytorch: There is no worker 'b': `drytorch workers` lists them.\n"
 
 
 @pytest.mark.parametrize("code", [0, 7, -signal.SIGTERM])
@@ -257,6 +280,7 @@ def test_sync_leaves_what_is_for_another_broker(capsys: pytest.CaptureFixture[st
     run = Run()
     spool = leave_a_spool(run, run.whole(1), broker="tcp://127.0.0.1:1")
     assert main(["sync", "--wait", "0.3"]) == 69
-    err = capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert out == "0 spools delivered, 0 workers ended.\n"
     assert "tcp://127.0.0.1:1" in err
     assert spool.exists()

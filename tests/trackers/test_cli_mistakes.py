@@ -36,7 +36,7 @@ def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("replay journal --to csv -o par_dri=x", 64, ["par_dri", "par_dir"]),
         ("replay journal --to csv -o par_dir", 64, ["option=value"]),
         ("replay journal --to csv -o sql.url=x", 64, ["sql", "csv"]),
-        ("replay journal --to csv --speed fast", 64, ["--speed", "max"]),
+        ("replay journal --to csv --speed fast", 64, ["'--speed': 'fast' is not one of 'max'"]),
         ("replay gone.msgpack --to csv", 66, ["gone.msgpack"]),
         ("replay journal gone.msgpack --list", 66, ["gone.msgpack"]),
         ("replay journal --to gone.py:Tracker", 66, ["gone.py"]),
@@ -55,6 +55,7 @@ def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("run", 64, ["COMMAND"]),
         ("run -t cvs -- true", 64, ["cvs", "csv"]),
         ("run -- no-such-program", 66, ["no-such-program"]),
+        ("run -- ./note.txt", 77, ["./note.txt", "not executable", "interpreter"]),
         ("run --broker nonsense -- true", 64, ["nonsense"]),
         ("sync --wait soon", 64, ["--wait"]),
     ],
@@ -108,7 +109,7 @@ def test_damage_is_told_after_all_that_can_be_read(journal: Path, capsys: Captur
     journal.write_bytes(journal.read_bytes()[:-5])
     assert main(["replay", "journal", "--to", "csv"]) == exit_codes.DATA
     out, err = capsys.readouterr()
-    assert out.startswith("5 events of 1 runs went to csv")
+    assert out.startswith("5 events of 1 run went to csv")
     assert len(err.splitlines()) == 1
     assert journal.name in err
     assert Path("csv_metrics/Exp/r/net/Trainer.csv").read_bytes().count(b"\n") == 4

@@ -100,6 +100,16 @@ def test_an_error_that_cannot_be_printed() -> None:
     assert len(one_line(RuntimeError("x" * 10_000))) == 2000
 
 
+def test_an_error_does_not_steer_the_terminal(caplog: pytest.LogCaptureFixture) -> None:
+    """Control characters of an error are spelled out in the traceback, whose lines stay."""
+    journal = MemoryJournal(Run().whole(1))
+    bad = Failing({3: ALWAYS}, RuntimeError("\x1b[2J"))
+    feed(engine_of(bad, journal=journal, clock=Clock()), journal)
+    (line,) = [each for each in caplog.messages if "Traceback" in each]
+    assert line.splitlines()[-1] == r"RuntimeError: \x1b[2J"
+    assert "\x1b" not in line
+
+
 def test_too_many_failures_in_a_row_stop_the_tracker() -> None:
     """After the twentieth dead letter in a row a tracker is given nothing; the others go on."""
     journal, clock = MemoryJournal(Run().whole(40)), Clock()

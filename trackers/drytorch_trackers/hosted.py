@@ -9,6 +9,7 @@ from typing import Final
 
 from drytorch_trackers.base import Delivery, Tracker, TrackerContext
 from drytorch_trackers.errors import FolderTakenError, InterruptedWorkError
+from drytorch_trackers.terminal import printable
 
 _ERROR_CHARACTERS: Final = 2000
 _FOLDER_PAUSE: Final = 0.2
@@ -168,7 +169,8 @@ class HostedTracker:
             action()
         except BaseException as error:  # noqa: BLE001 - sys.exit in a tracker is its failure only
             self.last_error = one_line(error)
-            self.last_traceback = traceback.format_exc(limit=20)
+            lines = traceback.format_exc(limit=20).split("\n")
+            self.last_traceback = "\n".join(map(printable, lines))
             return error
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -23,7 +24,13 @@ from drytorch_trackers import exit_codes, registry
 from drytorch_trackers.base import Tracker, TrackerContext
 from drytorch_trackers.doorbell import Doorbells
 from drytorch_trackers.engine import Engine, kinds_wanted
-from drytorch_trackers.errors import FolderTakenError, MissingExtraError, TrackersError, WorkError
+from drytorch_trackers.errors import (
+    FolderTakenError,
+    MissingExtraError,
+    SourceAwayError,
+    TrackersError,
+    WorkError,
+)
 from drytorch_trackers.feed import Ending, Feed, FeedOptions, Surroundings
 from drytorch_trackers.hosted import Pace, Policy, one_line
 from drytorch_trackers.lookout import Lookout
@@ -168,6 +175,9 @@ def _feed(
     try:
         ending = feed.run()
     except FolderTakenError as error:
+        # who is sent away leaves no name behind: its cursor would hold back retention for ever
+        with contextlib.suppress(SourceAwayError):
+            source.detach(done=False)
         raise WorkError(str(error), exit_codes.TAKEN) from error
     finally:
         watchdog.close()

@@ -100,7 +100,7 @@ def _verdict(error: Exception) -> tuple[int | None, str]:
 
 
 def _usage(error: Exception) -> str:
-    text = str(getattr(error, "format_message", error.__str__)())
+    text = str(getattr(error, "format_message", error.__str__)()).replace("Value error, ", "")
     if "\n" in text:  # help, where a command was given nothing at all
         return text
     return f"{text.rstrip('.')}{'' if text.endswith('?') else '.'} Try --help."

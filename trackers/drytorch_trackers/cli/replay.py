@@ -50,7 +50,7 @@ class Speed(StrEnum):
 def command(  # noqa: PLR0913, PLR0917  # each is an option of the command
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[JOURNAL]...", help="Segments, a journal's folder, or -."),
+        typer.Argument(metavar="JOURNAL", help="Segments, a journal's folder, or -."),
     ] = None,
     to: Annotated[
         list[str] | None,
@@ -120,7 +120,8 @@ def _feed(
         _say("Interrupted: the same command completes it.")
         return exit_codes.INTERRUPTED
     names = ", ".join(trackers)
-    print(f"{done.events} events of {done.runs} runs went to {names} under {options.par_dir}.")
+    runs = "1 run" if done.runs == 1 else f"{done.runs} runs"
+    print(f"{done.events} events of {runs} went to {names} under {options.par_dir}.")
     return exit_codes.DEAD_LETTERS if done.failures else exit_codes.OK
 
 

@@ -28,7 +28,7 @@ Examples:
 
 def command(
     training: Annotated[
-        list[str], typer.Argument(metavar="-- COMMAND...", help="The training and its arguments.")
+        list[str], typer.Argument(metavar="-- COMMAND", help="The training and its arguments.")
     ],
     tracker: Annotated[
         list[str] | None,
@@ -65,6 +65,12 @@ def command(
         ]
         os.environ[TRACKERS_VARIABLE] = json.dumps(entries, default=str)
     program = shutil.which(training[0])
+    if program is None and Path(training[0]).is_file():
+        raise WorkError(
+            f"{training[0]} is not executable: write its interpreter before it, for example "
+            f"`python {training[0]}`.",
+            exit_codes.PERMISSION,
+        )
     if program is None:
         raise WorkError(
             f"There is no program {training[0]!r}: write the training behind `--`.",

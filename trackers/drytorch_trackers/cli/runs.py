@@ -8,7 +8,10 @@ from typing import Any, Final
 from drytorch_trackers import exit_codes
 from drytorch_trackers.cli import parameters
 
-SETTINGS: Final[Mapping[str, Any]] = {"name": "runs"}
+SETTINGS: Final[Mapping[str, Any]] = {
+    "name": "runs",
+    "short_help": "List runs: status, events, and when they ran.",
+}
 EPILOG: Final = """\b
 Examples:
   drytorch runs

@@ -14,7 +14,10 @@ from drytorch_trackers import exit_codes
 if TYPE_CHECKING:
     from drytorch_client.workers.supervisor import LocalWorker
 
-SETTINGS: Final[Mapping[str, Any]] = {"name": "sync"}
+SETTINGS: Final[Mapping[str, Any]] = {
+    "name": "sync",
+    "short_help": "Deliver what dead trainings left behind.",
+}
 EPILOG: Final = """\b
 Examples:
   drytorch sync
@@ -38,18 +41,20 @@ def command(
 
     until = time.monotonic() + wait
     found = spools.orphans()
-    waiting = list(owed.pending())
+    # a worker whose training was killed with the broker has nobody else who starts one
+    waiting = list(owed.pending(at_work=True))
     if spools.needs_local_broker(found, [each.spec.broker for each in waiting]):
         spools.start_local_broker()
     left = spools.deliver(found, until)
     workers = _start()
     running = _wait(workers, until)
-    _tell(len(found) - len(left), workers, running)
+    _tell(len(found), len(left), workers, running)
     for each in left:
         _say(each)
     if left:
         return exit_codes.UNAVAILABLE
-    return max((each.exit_code or 0 for each in workers), default=exit_codes.OK)
+    codes = [each.exit_code or exit_codes.OK for each in workers]
+    return max((code for code in codes if code != exit_codes.TAKEN), default=exit_codes.OK)
 
 
 def _start() -> list[LocalWorker]:
@@ -68,14 +73,16 @@ def _wait(workers: list[LocalWorker], until: float) -> list[LocalWorker]:
     return local_supervisor().wait(workers, max(until - time.monotonic(), 0.0))
 
 
-def _tell(delivered: int, workers: list[LocalWorker], running: list[LocalWorker]) -> None:
-    if not delivered and not workers:
+def _tell(found: int, left: int, workers: list[LocalWorker], running: list[LocalWorker]) -> None:
+    if not found and not workers:
         print("Nothing is left to deliver.")
         return
-    print(f"{delivered} spools delivered, {len(workers) - len(running)} workers ended.")
+    print(f"{found - left} spools delivered, {len(workers) - len(running)} workers ended.")
     for each in workers:
         if each in running:
             _say(f"Worker {each.spec.name} goes on in the background: see `drytorch workers`.")
+        elif each.exit_code == exit_codes.TAKEN:  # another `drytorch sync`, most likely
+            _say(f"Worker {each.spec.name} is at work in another process.")
         elif each.exit_code:
             _say(f"Worker {each.spec.name} ended with {each.exit_code}: see {each.spec.log_file}.")
 

@@ -31,7 +31,7 @@ _START: Final = re.compile(r"start|now|\d{1,19}")
 def command(  # noqa: PLR0913, PLR0917  # each is an option of the command
     trackers: Annotated[
         list[str],
-        typer.Argument(metavar="TRACKER...", help="Short name, module:Class or file.py:Class."),
+        typer.Argument(metavar="TRACKER", help="Short name, module:Class or file.py:Class."),
     ],
     broker: parameters.Broker = None,
     experiment: parameters.Experiment = "*",

@@ -34,11 +34,23 @@ def command(
     what = Ask(what="workers") if dead is None else Ask(what="dead", name=dead)
     with channel_to(endpoint_of(broker)) as channel:
         rows = ask(channel, what).data
+        if dead is not None and not rows:
+            _check_name(dead, ask(channel, Ask(what="workers")).data)
     if json:
         print(as_json(rows))
     else:
         print(_of_workers(rows) if dead is None else _of_letters(rows))
     return exit_codes.OK
+
+
+def _check_name(name: str, workers: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a name that no worker has: "no dead letters" would be false comfort."""
+    from drytorch_trackers.errors import WorkError
+
+    if name not in {row["name"] for row in workers}:
+        raise WorkError(
+            f"There is no worker {name!r}: `drytorch workers` lists them.", exit_codes.NO_INPUT
+        )
 
 
 def _of_workers(rows: Sequence[Mapping[str, Any]]) -> str:
