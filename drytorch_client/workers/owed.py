@@ -91,17 +91,18 @@ def read(file: pathlib.Path) -> Owed:
         raise WorkerSpecError(f"The owed worker's file {file} is damaged: remove it.") from error
 
 
-def pending(older_than: float = 0.0) -> Iterator[Owed]:
+def pending(older_than: float = 0.0, *, at_work: bool = False) -> Iterator[Owed]:
     """Yield the workers on the list that nobody runs at the moment, oldest file first.
 
     Args:
         older_than: only those put on the list so many seconds ago.
+        at_work: also those that run; these may wait for a broker.
     """
     latest = time.time() - older_than
     with contextlib.suppress(OSError):
         for file in sorted(owed_dir().glob(f"*{_SUFFIX}"), key=_changed):
             with contextlib.suppress(OSError, SchemaError, WorkerSpecError):
-                free = not FileLock.held_by_other(_lock_path(file))
+                free = at_work or not FileLock.held_by_other(_lock_path(file))
                 if free and _changed(file) <= latest:
                     yield read(file)
 
