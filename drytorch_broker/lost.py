@@ -22,7 +22,8 @@ LOOK_EVERY: Final = 1.0
 #: A producer whose life cannot be seen from here is lost after so many seconds without a word.
 SILENCE: Final = 60.0
 #: A process of this host that is not there any more is lost after so many seconds of silence:
-#: longer than its ping, since process numbers of containers mean nothing here.
+#: longer than its ping, since process numbers of containers mean nothing here. So is one that says
+#: nothing to a broker that has just been started: shorter than such a broker's idle time.
 _SILENCE_WITHOUT_PROCESS: Final = 15.0
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 
@@ -89,7 +90,7 @@ class LostRuns:
         if producer.host == self._state.host and _ID.fullmatch(producer.id):
             lives = owner_lives(producer.id)
             if lives is None:
-                gone = producer.pid > 0 and not is_running(producer.pid)
+                gone = not producer.heard or (producer.pid > 0 and not is_running(producer.pid))
                 lives = not (gone and silent > _SILENCE_WITHOUT_PROCESS) and silent <= SILENCE
             return None if lives else "its process ended without a word"
         return f"silent for {silent:.0f} s" if silent > SILENCE else None

@@ -314,6 +314,19 @@ def test_the_lock_of_the_spool_tells_a_local_producers_life(state: State, tmp_pa
     assert runs.look(1001.0) == "lost"
 
 
+def test_a_broker_killed_between_a_spools_end_and_its_runs(state: State, tmp_path: Path) -> None:
+    """A run whose spool is gone is lost before a broker that was started again leaves as idle."""
+    runs = Runs(state)
+    state.inlet.on_hello(hello(host=state.host, pid=2**22 + 1), 1.0)
+    runs.put("StartExperiment", 2.0)
+    state.save_snapshot()
+    again = open_state(BrokerConfig(tmp_path), 1000.0)
+    later = Runs(again)
+    assert later.look(1010.0) == "running"
+    assert later.look(1016.0) == "lost"
+    again.log.close()
+
+
 def test_a_run_survives_a_restart_of_the_broker(state: State, tmp_path: Path) -> None:
     """Who owns a run, and that it is open or lost, is known after a restart."""
     runs = Runs(state)
