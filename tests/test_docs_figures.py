@@ -98,7 +98,7 @@ def test_figures_are_those_of_the_code(what: str) -> None:
         next(cells for cells in rows(text_of(REFERENCE / "limits.md")) if cells[0] == what)[1:]
     )
     for figure in FIGURES[what]:
-        assert re.search(rf"(?<![\d.]){re.escape(str(figure))}", line), figure
+        assert re.search(rf"(?<![\d.]){re.escape(str(figure))}(?!\d)", line), figure
 
 
 def test_prose_has_the_figures_of_the_code() -> None:
