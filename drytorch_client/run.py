@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import datetime
+import operator
 import types
 import warnings
 from collections.abc import Mapping
@@ -207,6 +208,8 @@ class Run(Reporting, Generic[ConfigT]):
         model_name = model.name if isinstance(model, Model) else model
         source_name = source.name if isinstance(source, Actor) else source
         key = model_name, source_name
+        if step is not None and not isinstance(step, int) and hasattr(step, "__index__"):
+            step = operator.index(step)  # an integer of numpy
         number = self._steps[key] if step is None else step
         fields = {
             "model_name": model_name,
@@ -214,7 +217,10 @@ class Run(Reporting, Generic[ConfigT]):
             "epoch": model.epoch if isinstance(model, Model) else 0,
             "step": number,
         }
-        self.emit_metrics(MetricEvent, fields, metrics)
+        if isinstance(metrics, Mapping):
+            self.emit_metrics(MetricEvent, fields, metrics)
+        else:
+            self.emit(MetricEvent.model_validate(fields | {"metrics": metrics}))
         self._steps[key] = number + 1
 
     def report_update(self) -> None:

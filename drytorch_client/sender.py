@@ -223,8 +223,10 @@ class Sender:
 
         Args:
             timeout: longest wait for acknowledgement, seconds; by default 5, and 2 when the broker
-                is known to be away.
+                is known to be away; none where `rest` has told of all that waits.
         """
+        if timeout is None and self._told_rest and not self.untold:
+            timeout = 0.0  # a run's stop has waited for these already
         with self._starting:
             core = self._own_core()
             if core is None and self._core is not None:

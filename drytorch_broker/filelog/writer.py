@@ -21,7 +21,8 @@ from drytorch_broker.log import Slice, TopicKey, Wanted
 from drytorch_schemas.records import encode_record
 
 _log: Final = logging.getLogger(__name__)
-_TRIAL: Final = bytes(1 << 16)
+#: What a trial writes at least, bytes.
+_TRIAL: Final = 1 << 16
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -61,6 +62,7 @@ class FileLog:
         self._durable = self._head = head
         self._pending: list[bytes] = []
         self._pending_bytes = 0
+        self._refused_bytes = 0  # what the last failed commit would have needed
         self.rolls = 0
         self._active: ActiveSegment | None = None
         self._reader = SegmentReader()
@@ -136,6 +138,7 @@ class FileLog:
         active = self._active
         if active is None or not (self._pending or self._dirty):
             return
+        self._refused_bytes = self._pending_bytes
         if self._pending and self.size + self._pending_bytes > self._options.max_bytes:
             text = f"the journal has reached its limit of {self._options.max_bytes} bytes"
             raise LogWriteError(text, full=True)
@@ -149,8 +152,10 @@ class FileLog:
         except OSError as error:
             full = error.errno in _NO_ROOM
             if error.errno == errno.EFBIG:
+                self._refused_bytes = 0  # a new segment has room
                 active.give_up()
             raise LogWriteError(f"{active.segment.path}: {error.strerror}", full=full) from error
+        self._refused_bytes = 0
         if self._pending:
             self._accept(active)
 
@@ -207,12 +212,12 @@ class FileLog:
             self._closed.append(segment)
 
     def writable(self) -> bool:
-        """Tell whether the folder takes a small file, and the journal has room below its limit."""
-        if self.size >= self._options.max_bytes:
+        """Tell whether there is room, on the disk and below the limit, for what failed last."""
+        if self.size + self._refused_bytes > self._options.max_bytes:
             return False
         trial = self.folder / "trial"
         try:
-            atomic_file.write(trial, _TRIAL, durable=True)
+            atomic_file.write(trial, bytes(max(_TRIAL, self._refused_bytes)), durable=True)
             trial.unlink()
         except OSError:
             return False

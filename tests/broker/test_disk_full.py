@@ -14,8 +14,14 @@ import pytest
 
 from drytorch_broker.committer import Committer
 from drytorch_broker.config import BrokerConfig
+from drytorch_broker.errors import LogWriteError
+from drytorch_broker.filelog.options import LogOptions
+from drytorch_broker.filelog.recovery import Recovery
+from drytorch_broker.log import TopicKey
 from drytorch_broker.state import open_state
 from drytorch_schemas.control import Ack
+from drytorch_schemas.packing import pack
+from drytorch_schemas.records import ENVELOPE
 from raw_broker import Client, Daemon, run
 from uplinks import batch, hello, seqs
 
@@ -138,6 +144,27 @@ def test_the_hard_limit(tmp_path: Path) -> None:
         durable = client.probe(last).durable
         assert seqs(client.fetch().records) == list(range(1, durable + 1))
         assert broker.ask("status")["bytes"] <= 100_000
+
+
+def test_a_nearly_full_journal_stays_full(tmp_path: Path) -> None:
+    """A journal with less room than the last commit needed does not say that it takes events."""
+    log = Recovery(tmp_path, LogOptions(max_bytes=20_000)).open()
+    record = pack({"v": "x" * 4000})
+    topic = TopicKey("Exp", "r", "u", "Metric")
+    for _ in range(4):
+        log.append(ENVELOPE, [record], [topic])
+        log.sync()
+    log.append(ENVELOPE, [record], [topic])
+    with pytest.raises(LogWriteError):
+        log.sync()
+    log.rollback()
+    assert log.durable == 4
+    assert log.size < 20_000
+    assert not log.writable()
+    log.append(ENVELOPE, [pack({"v": "small"})], [topic])
+    log.sync()
+    assert log.writable()
+    log.close()
 
 
 def test_a_limit_on_the_size_of_files(tmp_path: Path) -> None:
