@@ -1,5 +1,6 @@
 """`run.log` takes what users have, and refuses the rest in their line."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ def steps_of(recorded: Recorded) -> list[int | None]:
     return [event.step for event in recorded.sender.of_kind("Metric")]
 
 
-def test_a_step_of_numpy(recorded: Recorded) -> None:
+def test_a_step_of_numpy(recorded: Recorded, tmp_path: Path) -> None:
     """An integer of numpy is a step like any other, and the counter goes on behind it."""
-    with Experiment(None, name="Exp").create_run() as run:
+    with Experiment(None, name="Exp", par_dir=tmp_path).create_run() as run:
         step: Any = np.int64(9)
         run.log({"loss": 1.0}, step=step)
         run.log({"loss": 2.0})
@@ -25,9 +26,9 @@ def test_a_step_of_numpy(recorded: Recorded) -> None:
 
 
 @pytest.mark.parametrize("metrics", [[1.0], "loss", 1.0, None])
-def test_what_is_no_mapping(recorded: Recorded, metrics: Any) -> None:
+def test_what_is_no_mapping(recorded: Recorded, tmp_path: Path, metrics: Any) -> None:
     """Metrics that are no mapping are a ValidationError, and count no step."""
-    with Experiment(None, name="Exp").create_run() as run:
+    with Experiment(None, name="Exp", par_dir=tmp_path).create_run() as run:
         with pytest.raises(pydantic.ValidationError):
             run.log(metrics)
         run.log({"loss": 2.0})

@@ -177,6 +177,7 @@ def test_runs_with_and_without_a_broker(host: Host, isolated_environment: Path) 
     broker.close()
     read = json.loads(host.drytorch("runs", "--json").stdout)
     assert host.drytorch("runs").stdout == table
+    assert host.drytorch("runs", DRYTORCH_BROKER="disabled").stdout == table
     assert [row["status"] for row in read] == ["completed", "failed", "running"]
     assert [{name: row[name] for name in read[0]} for row in asked] == read
     assert [row["run_id"] for row in json.loads(only)] == ["done"]

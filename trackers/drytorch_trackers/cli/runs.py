@@ -66,7 +66,7 @@ def _from_broker(url: str | None, wanted: Any) -> list[dict[str, Any]] | None:
     """Return what the broker knows; None where there is none and none was named."""
     import os
 
-    from drytorch_client.config import VARIABLE
+    from drytorch_client.config import DISABLED, VARIABLE
     from drytorch_schemas.control import Ask
     from drytorch_trackers.cli.broker import ask, channel_to, endpoint_of
     from drytorch_trackers.errors import WorkError
@@ -76,8 +76,8 @@ def _from_broker(url: str | None, wanted: Any) -> list[dict[str, Any]] | None:
         with channel_to(endpoint) as channel:
             answer = ask(channel, Ask(what="runs"))
     except WorkError as error:
-        named = url or os.environ.get(VARIABLE)
-        if named or error.exit_code != exit_codes.UNAVAILABLE:
+        named = url or os.environ.get(VARIABLE, "")
+        if named not in {"", DISABLED} or error.exit_code != exit_codes.UNAVAILABLE:
             raise
         return None
     return [
