@@ -216,7 +216,8 @@ class Courier:
     def _on_spool_error(self, error: SpoolError) -> None:
         self._intake.spool_error = None
         self._uplink.window.distrust_spool(after=self._spool.survey())
-        self._warn_once("spool", f"{error} Events are kept in memory only.")
+        sentence = str(error).rstrip(".")  # what a system says has no full stop
+        self._warn_once("spool", f"{sentence}. Events are kept in memory only.")
 
     def _watch(self, now: float) -> None:
         """Start a broker where that is ours to do, and warn once where none is there."""
@@ -241,7 +242,8 @@ class Courier:
     def _warn_once(self, what: str, text: str) -> None:
         if what not in self._warned:
             self._warned.add(what)
-            where = "" if what == "spool" else f" Events are kept in {self._spool.folder}."
+            in_memory = what == "spool" or self._spool.broken
+            where = "" if in_memory else f" Events are kept in {self._spool.folder}."
             messages.warn(f"{text}{where}")
 
     # ---- the end

@@ -349,7 +349,7 @@ def test_spool_breaks_while_running(host: Host, fault: str) -> None:
     assert (flushed, missing) == ("True", "0"), ended
     assert complete(int(count) - 1)
     (warning,) = drytorch_lines(ended.stderr)
-    assert "kept in memory only" in warning
+    assert ". Events are kept in memory only." in warning
 
 
 def test_remote_orphans_are_delivered_once_by_two_at_once(host: Host, tmp_path: Path) -> None:
