@@ -23,7 +23,7 @@ RUN = RunIdentity("Exp", "r", "c" * 32, 0, "host")
 PRELUDE = """
 import json, os, signal, sys, threading, time
 from drytorch_client.config import ClientConfig
-from drytorch_client.process_exit import get_sender
+from drytorch_client.senders import get_sender
 from drytorch_schemas.events import CustomEvent, MetricEvent, StopExperimentEvent
 from emitting import RUN, metric
 sender = get_sender(ClientConfig.from_environment(**json.loads(os.environ.get("OPTIONS", "{}"))))
