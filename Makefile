@@ -28,7 +28,8 @@ lint: env ## ruff, its formatter and mypy
 	$(BIN)/mypy
 
 test: lint ## lint, then every test but the soak tests
-	$(BIN)/pytest -m "not soak" -n 3 --dist worksteal
+	$(BIN)/pytest -q -m "not soak and not alone" -n 3 --dist worksteal
+	$(BIN)/pytest -q -m "alone"
 
 soak: env ## the long tests under faults
 	$(BIN)/pytest -m soak

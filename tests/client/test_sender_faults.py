@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import shutil
 import subprocess
@@ -45,9 +46,15 @@ def more_than(count: int) -> bool:
 
 def local_broker() -> psutil.Process:
     """Return this user's broker, and not the process that starts it."""
-    found = read_endpoint(journal_dir())
-    assert found is not None
-    return psutil.Process(found.pid)
+
+    def living() -> psutil.Process | None:
+        found = read_endpoint(journal_dir())
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(found.pid) if found is not None else None
+        return None
+
+    broker: psutil.Process = eventually(living, 20, "a broker")
+    return broker
 
 
 def remove(folder: Path) -> None:
@@ -166,15 +173,23 @@ def test_broker_frozen_and_thawed(host: Host) -> None:
     eventually(lambda: complete(int(count) - 1), 20, "everything is there")
 
 
+@pytest.mark.alone
 def test_killed_producer_loses_what_was_in_memory_at_most(host: Host) -> None:
-    """What a producer emitted 50 ms before it was killed -9 arrives, under its own id."""
+    """What was emitted 50 ms before a kill -9, and the machine's own delay, arrives."""
     emitting = start(
         host,
         """
+        worst = [0.0]
+        def oversleep():
+            while True:
+                begun = time.monotonic()
+                time.sleep(0.005)
+                worst[0] = max(worst[0], time.monotonic() - begun - 0.005)
+        threading.Thread(target=oversleep, daemon=True).start()
         number = 0
         while True:
             emit(number)
-            say(number, time.monotonic())
+            say(number, time.monotonic(), worst[0])
             number += 1
             time.sleep(0.001)
         """,
@@ -187,8 +202,10 @@ def test_killed_producer_loses_what_was_in_memory_at_most(host: Host) -> None:
     emitting.kill()
     lines = emitting.communicate()[0].splitlines()
     broker.resume()
-    said = [line.split() for line in lines if len(line.split()) == 2]
-    safe = max(int(number) for number, at in said if float(at) < killed - 0.05)
+    said = [line.split() for line in lines if len(line.split()) == 3]
+    # what a thread with the sender's period overslept is the machine's delay, not ours
+    bound = 0.05 + max(float(worst) for _, _, worst in said)
+    safe = max(int(number) for number, at, _ in said if float(at) < killed - bound)
     eventually(lambda: numbers()[-1:] >= [safe], 20, "the spool is delivered")
     assert numbers() == list(range(len(numbers())))
     eventually(lambda: not list(spool_dir().iterdir()), 20, "the spool is removed")

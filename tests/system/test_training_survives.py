@@ -104,6 +104,7 @@ def mend_and_sync(host: Host, mend: Callable[[], object]) -> None:
 
 
 @pytest.mark.system
+@pytest.mark.alone
 @pytest.mark.timeout(180)
 @FAULTS
 def test_a_training_does_not_notice(host: Host, tmp_path: Path, fault: Fault) -> None:
@@ -132,6 +133,7 @@ def test_a_training_does_not_notice(host: Host, tmp_path: Path, fault: Fault) ->
 
 
 @pytest.mark.system
+@pytest.mark.alone
 @pytest.mark.timeout(240)
 @FAULTS
 def test_the_example_does_not_notice(host: Host, tmp_path: Path, fault: Fault) -> None:
