@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import zmq
 
+from drytorch_broker import processes
 from drytorch_broker.errors import AddressError, NotRunningError
 from drytorch_schemas import control
 from drytorch_schemas.endpoint import Endpoint, read_endpoint
@@ -27,10 +28,12 @@ class Found:
     Attributes:
         url: where it listens.
         lock: its journal's lock; None for one that was given by URL.
+        pid: its process; 0 for one that was given by URL.
     """
 
     url: str
     lock: Path | None
+    pid: int = 0
 
 
 def find(journal: Path, broker: str | None) -> Found | None:
@@ -55,7 +58,7 @@ def find(journal: Path, broker: str | None) -> Found | None:
     except (OSError, LocationError):
         return None
     known = read_endpoint(journal)
-    return Found(known.url, lock) if known else None
+    return Found(known.url, lock, known.pid) if known else None
 
 
 def ask(url: str, what: str, name: str = "", within: float = ANSWER_WITHIN) -> Any:
@@ -89,7 +92,7 @@ def ask(url: str, what: str, name: str = "", within: float = ANSWER_WITHIN) -> A
 
 
 def wait_until_gone(found: Found, within: float) -> bool:
-    """Wait until a broker has given its journal's lock back; tell whether it has.
+    """Wait until a broker has given its journal's lock back and ended; tell whether it has.
 
     Args:
         found: where it is.
@@ -103,6 +106,8 @@ def wait_until_gone(found: Found, within: float) -> bool:
             except NotRunningError:
                 return True
         elif not FileLock.held_by_other(found.lock):
+            # what is left to it now is the interpreter's own end
+            processes.wait_for_end(found.pid, max(end - time.monotonic(), 0.0))
             return True
         time.sleep(_POLL)
     return False
