@@ -27,10 +27,17 @@ def half_way(par_dir: Path) -> None:
     eventually(some_rows, 60, "a first few rows")
 
 
-def thaw(frozen: list[psutil.Process]) -> None:
-    """Let frozen processes go on."""
-    for process in frozen:
-        process.resume()
+def freeze(processes: list[psutil.Process]) -> Callable[[], object]:
+    """Freeze processes, and return what lets them go on."""
+    assert processes
+    for process in processes:
+        process.suspend()
+
+    def thaw() -> None:
+        for process in processes:
+            process.resume()
+
+    return thaw
 
 
 def no_broker(host: Host, par_dir: Path) -> Callable[[], object]:  # noqa: ARG001 - as the others
@@ -52,21 +59,13 @@ def broker_killed(host: Host, par_dir: Path) -> Callable[[], object]:
 def broker_frozen(host: Host, par_dir: Path) -> Callable[[], object]:
     """Freeze the broker in the middle, and let it go on after the end."""
     half_way(par_dir)
-    frozen = host.brokers()
-    assert frozen
-    for broker in frozen:
-        broker.suspend()
-    return lambda: thaw(frozen)
+    return freeze(host.brokers())
 
 
 def workers_frozen(host: Host, par_dir: Path) -> Callable[[], object]:
     """Freeze all workers in the middle, and let them go on after the end."""
     half_way(par_dir)
-    frozen = host.workers()
-    assert frozen
-    for worker in frozen:
-        worker.suspend()
-    return lambda: thaw(frozen)
+    return freeze(host.workers())
 
 
 def own_lines(stderr: str) -> list[str]:
