@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
-IMPORTS := drytorch_schemas, drytorch_client, drytorch_broker, drytorch_trackers, drytorch, sklearn, torch, zmq
+IMPORTS := drytorch_schemas, drytorch_client, drytorch_broker, drytorch_trackers, drytorch, hydra, sklearn, torch, zmq
 
 .DEFAULT_GOAL := help
 .PHONY: help env lint test soak demo bench clean
@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	    echo "drytorch-bus needs Python 3.11 or later, but $(PYTHON) is $$($(PYTHON) --version 2>&1);" \
 	         "name another one with 'make env PYTHON=...'." >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,torch,drytorch]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,torch,drytorch,hydra,postgres]'
 	cd .venv && bin/python -c 'import $(IMPORTS)'
 	@touch $@
 
