@@ -135,17 +135,30 @@ class RunRegistry:
         Raises:
             RegistryError: the UUID's file cannot be written.
         """
-        file = self.file.parent / f"{_file_name(run_id)}.uuid"
-        if resumed:
-            with contextlib.suppress(OSError, ValueError):
-                return uuid.UUID(file.read_text().strip()).hex
+        known = self.known_uuid(run_id) if resumed else None
+        if known is not None:
+            return known
         fresh = uuid.uuid4().hex
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            _replace(file, fresh + "\n")
+            _replace(self._uuid_file(run_id), fresh + "\n")
         except OSError as error:
             raise self._error("write", error) from error
         return fresh
+
+    def known_uuid(self, run_id: str) -> str | None:
+        """Return the UUID that a run has, None where it has none that can be read.
+
+        Args:
+            run_id: the run.
+        """
+        try:
+            return uuid.UUID(self._uuid_file(run_id).read_text().strip()).hex
+        except (OSError, ValueError):
+            return None
+
+    def _uuid_file(self, run_id: str) -> pathlib.Path:
+        return self.file.parent / f"{_file_name(run_id)}.uuid"
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -2,74 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final, Self
 
 from drytorch_schemas import events
-from drytorch_schemas.envelope import Envelope
+from drytorch_trackers.delivery import CurrentRun, Delivery, Missing, TrackerContext
 
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """An event on its way into a tracker.
-
-    Attributes:
-        envelope: the event and where it came from.
-        offset: its place in the journal; -1 where it has none.
-        replayed: whether it repeats what lies before the place where the worker goes on.
-    """
-
-    envelope: Envelope
-    offset: int = -1
-    replayed: bool = False
-
-    @property
-    def event(self) -> events.Event:
-        """The event itself."""
-        return self.envelope.event
-
-    @property
-    def run(self) -> str:
-        """UUID of the run, the key of all state that a tracker keeps."""
-        return self.envelope.origin.run
-
-
-@dataclass(frozen=True, slots=True)
-class TrackerContext:
-    """What a worker tells its trackers about the place where they run.
-
-    Attributes:
-        par_dir: folder to write under; never one that came with an event.
-        worker_name: name under which the worker's cursor is kept.
-        terminal: whether the worker's output is a terminal.
-    """
-
-    par_dir: Path
-    worker_name: str = ""
-    terminal: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CurrentRun:
-    """The run that a tracker was subscribed to, as the training process knows it.
-
-    Attributes:
-        experiment: name of the experiment.
-        run_id: identifier of the run.
-        run: UUID of the run.
-        par_dir: the experiment's parent folder.
-        resumed: whether the run continues an earlier one.
-        wait: waits, for a bounded time, until what this process emitted was handled.
-    """
-
-    experiment: str
-    run_id: str
-    run: str
-    par_dir: Path
-    resumed: bool = False
-    wait: Callable[[], None] | None = None
+__all__ = ["METHODS", "CurrentRun", "Delivery", "Missing", "Tracker", "TrackerContext"]
 
 
 class Tracker:
@@ -82,6 +21,7 @@ class Tracker:
         kinds: the kinds of events wanted, None for all.
         wants_live: whether `BatchProgressEvent` is wanted also while a pass is under way.
         wants_whole_run: whether a restart or a late start should give the run from its start.
+        keeps: the kinds of events that `find_missing` can look for in what was written.
         delivery: what is being handled.
         context: where the tracker runs, after `setup`.
         current: in the training process, the run that the tracker is subscribed to.
@@ -92,6 +32,7 @@ class Tracker:
     kinds: ClassVar[frozenset[str] | None] = None
     wants_live: ClassVar[bool] = False
     wants_whole_run: ClassVar[bool] = False
+    keeps: ClassVar[frozenset[str]] = frozenset()
     _current: ClassVar[Tracker | None] = None
 
     delivery: Delivery
@@ -151,6 +92,15 @@ class Tracker:
 
     def clean_up(self) -> None:
         """Close what is open; called when the last open run stops, and when the worker leaves."""
+
+    def find_missing(self, deliveries: Iterable[Delivery]) -> list[Missing]:
+        """Return the events that are not in what this tracker wrote; call it after `setup`.
+
+        Args:
+            deliveries: the events of one run whose kinds are in `keeps`.
+        """
+        del deliveries
+        return []
 
     # ---- the object that is subscribed in this process
 

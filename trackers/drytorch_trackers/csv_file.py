@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from drytorch_schemas import events
-from drytorch_trackers.base import TrackerContext
+from drytorch_trackers.base import Delivery, Missing, TrackerContext
+from drytorch_trackers.csv_check import WantedRow, lacking
 from drytorch_trackers.csv_format import DEFAULT, Cell, CsvFormat, Dialect
 from drytorch_trackers.csv_reader import BASE, STEPS, read_history, source_of
 from drytorch_trackers.csv_table import CsvTable
@@ -30,6 +31,7 @@ class CSVDumper(MetricLoader):
     """
 
     folder_name: ClassVar[str] = "csv_metrics"
+    keeps: ClassVar[frozenset[str]] = frozenset({"Metric"})
 
     def __init__(self, par_dir: Path | None = None, dialect: Dialect = DEFAULT) -> None:
         """Initialize.
@@ -72,12 +74,8 @@ class CSVDumper(MetricLoader):
 
     def on_metric(self, event: events.MetricEvent) -> None:
         """Add a row."""
-        base: tuple[Cell, ...] = (event.model_name, event.source_name, event.epoch)
-        if event.step is None:
-            self._table(event, BASE, "").add(self._identity(), base, event.metrics)
-        else:
-            table = self._table(event, (*BASE, "Step"), STEPS)
-            table.add(self._identity(), (*base, event.step), event.metrics)
+        columns, cells, mark = _layout(event)
+        self._table(event, columns, mark).add(self._identity(), cells, event.metrics)
 
     def on_stop_experiment(self, event: events.StopExperimentEvent) -> None:
         """Let go of the run's folder at the next flush."""
@@ -107,6 +105,30 @@ class CSVDumper(MetricLoader):
         self._tables.clear()
         if self._folders is not None:
             self._folders.release_all()
+
+    def find_missing(self, deliveries: Iterable[Delivery]) -> list[Missing]:
+        """Return the metrics that have no row.
+
+        Args:
+            deliveries: metrics of one run.
+        """
+        missing: list[Missing] = []
+        wanted: dict[tuple[Path, Path, tuple[str, ...]], list[WantedRow]] = {}
+        for each in deliveries:
+            event, origin = each.event, each.envelope.origin
+            if self._folders is None or not isinstance(event, events.MetricEvent):
+                continue
+            folder = self._folders.find(origin.experiment, origin.run_id, origin.run)
+            if folder is None:
+                missing.append(Missing(each))
+                continue
+            columns, cells, mark = _layout(event)
+            path, side = _places(folder, event, mark)
+            row = WantedRow(each, cells, event.metrics)
+            wanted.setdefault((path, side, columns), []).append(row)
+        for (path, side, columns), rows in wanted.items():
+            missing += lacking(path, side, columns, self._format, rows)
+        return missing
 
     def read_csv(self, model_name: str, source: str, max_epoch: int = -1) -> HistoryMetrics:
         """Return what the current run's file of a source holds.
@@ -162,14 +184,12 @@ class CSVDumper(MetricLoader):
             raise TrackerError("CSVDumper was not set up: call setup() before the first event.")
         origin = self.delivery.envelope.origin
         folder = self._folders.take(origin)
-        model = escape(event.model_name)
-        name = _file_name(event.source_name, mark)
+        path, side = _places(folder, event, mark)
         tables = self._tables.setdefault(origin.run, {})
-        path = folder.path / model / name
         if path not in tables:
             tables[path] = CsvTable(
                 path,
-                folder.side / "applied" / model / _side_of(name),
+                side,
                 base,
                 self._format,
                 adopt=self._resumed.get(origin.run, False) or not folder.found,
@@ -179,6 +199,20 @@ class CSVDumper(MetricLoader):
 
     def _identity(self) -> tuple[str, int]:
         return self.delivery.envelope.identity
+
+
+def _layout(event: events.MetricEvent) -> tuple[tuple[str, ...], tuple[Cell, ...], str]:
+    """Return the columns before the metrics, their cells, and the mark of the file's name."""
+    cells: tuple[Cell, ...] = (event.model_name, event.source_name, event.epoch)
+    if event.step is None:
+        return BASE, cells, ""
+    return (*BASE, "Step"), (*cells, event.step), STEPS
+
+
+def _places(folder: RunFolder, event: events.MetricEvent, mark: str) -> tuple[Path, Path]:
+    """Return the CSV file of an event and its side file."""
+    model, name = escape(event.model_name), _file_name(event.source_name, mark)
+    return folder.path / model / name, folder.side / "applied" / model / _side_of(name)
 
 
 def _file_name(source: str, mark: str = "") -> str:

@@ -11,7 +11,7 @@ from typing import Final
 import typer
 
 from drytorch_trackers import exit_codes
-from drytorch_trackers.cli import replay, run, runs, sync, tail, track, workers
+from drytorch_trackers.cli import replay, run, runs, sync, tail, track, verify, workers
 from drytorch_trackers.terminal import printable
 
 _EPILOG: Final = """\b
@@ -35,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for module in (run, track, replay, tail, runs, workers, sync):
+for module in (run, track, replay, tail, runs, verify, workers, sync):
     app.command(epilog=module.EPILOG, **module.SETTINGS)(module.command)
 
 #: typer brings click along under different names; its own classes derive from click's.

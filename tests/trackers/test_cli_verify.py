@@ -1,0 +1,146 @@
+"""`drytorch verify`: what is missing where, and the command that mends it."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drytorch_schemas.folders import spool_dir
+from drytorch_trackers import exit_codes
+from drytorch_trackers.cli import main
+from feeding import Run
+from hosts import Host, result_of
+from journal_making import write_journal
+from working import CSV
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """Return a journal of one run whose CSV was written."""
+    write_journal(tmp_path / "journal", Run().whole(6), per_segment=4)
+    line = ["replay", str(tmp_path / "journal"), "--to", "csv", "--par-dir", str(tmp_path)]
+    assert main(line) == exit_codes.OK
+    return tmp_path / "journal"
+
+
+def verify(*arguments: str | Path, capsys: Captured) -> tuple[int, dict[str, Any]]:
+    """Return exit code and the row of the only run."""
+    capsys.readouterr()
+    code = main(["verify", *map(str, arguments), "--json"])
+    (row,) = json.loads(capsys.readouterr().out)["runs"]
+    return code, row
+
+
+def test_complete(journal: Path, tmp_path: Path, capsys: Captured) -> None:
+    """A complete run is said to be so, with how many events its CSV holds."""
+    capsys.readouterr()
+    line = ["verify", "Exp/r", "--journal", str(journal), "--against", "csv"]
+    assert main([*line, "--par-dir", str(tmp_path)]) == exit_codes.OK
+    expected = "Exp/r: complete, completed, 9 events of 1 producer, csv has 6 of 6\n"
+    assert capsys.readouterr().out == expected
+
+
+@pytest.mark.parametrize("what", ["r", "E*/r", "Exp/[r]", Run().run])
+def test_ways_to_name_a_run(journal: Path, what: str, capsys: Captured) -> None:
+    """A run is found by id, by globs, and by UUID."""
+    code, row = verify(what, "--journal", journal, capsys=capsys)
+    assert (code, row["events"]) == (exit_codes.OK, 9)
+
+
+@pytest.mark.parametrize("hurt", ["row removed", "value changed", "cut short", "file gone"])
+def test_the_command_mends(journal: Path, tmp_path: Path, hurt: str, capsys: Captured) -> None:
+    """Whatever happened to a CSV file, what it lacks is told, and the command told writes it."""
+    file = tmp_path / CSV
+    lines = file.read_bytes().splitlines(keepends=True)
+    if hurt == "row removed":
+        file.write_bytes(b"".join(lines[:3] + lines[4:]))
+    elif hurt == "value changed":
+        file.write_bytes(b"".join([*lines[:3], lines[3][:-4] + b"9\r\n", *lines[4:]]))
+    elif hurt == "cut short":
+        file.write_bytes(b"".join(lines[:3]))
+    else:
+        file.unlink()
+    where = ("--journal", journal, "--against", "csv", "--par-dir")
+    code, row = verify("Exp/r", *where, tmp_path, capsys=capsys)
+    held = {"row removed": 5, "value changed": 5, "cut short": 2, "file gone": 0}[hurt]
+    (artefact,) = row["artefacts"]
+    assert code == exit_codes.DATA
+    assert artefact["checked"] - artefact["missing_count"] == held
+    assert artefact["missing"][0]["kind"] == "Metric"
+    _, *mend = shlex.split(artefact["mend"])
+    assert main(mend) == exit_codes.OK
+    code, _ = verify("Exp/r", *where, mend[-1], capsys=capsys)
+    assert code == exit_codes.OK
+
+
+def test_an_unhandled_event_is_mended_in_place(
+    journal: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    """What a tracker never had is replayed into the same folder."""
+    target = tmp_path / "never"
+    target.mkdir()
+    where = ("--journal", journal, "--against", "csv", "--par-dir", target)
+    code, row = verify("Exp/r", *where, capsys=capsys)
+    assert code == exit_codes.DATA
+    mend = shlex.split(row["artefacts"][0]["mend"])
+    assert mend[-1] == str(target)
+    assert main(mend[1:]) == exit_codes.OK
+    assert verify("Exp/r", *where, capsys=capsys)[0] == exit_codes.OK
+
+
+def test_a_damaged_journal(journal: Path, capsys: Captured) -> None:
+    """Damage is told, with the numbers that it cost, and the code is 65."""
+    segment = min(journal.glob("*.msgpack"))
+    data = bytearray(segment.read_bytes())
+    data[-1] ^= 1
+    segment.write_bytes(data)
+    assert main(["verify", str(journal)]) == exit_codes.DATA
+    out = capsys.readouterr().out
+    assert "1 event of producer 00000000, 4" in out
+    assert "is damaged at byte" in out
+
+
+def test_a_folder_of_runs(host: Host, tmp_path: Path) -> None:
+    """A par_dir stands for all its recorded runs, and what wrote there is looked at unasked."""
+    for run_id in ("a", "b"):
+        result_of(host.finish(host.train(tmp_path / "out", 3, run_id)))
+    done = host.drytorch("verify", tmp_path / "out")
+    assert done.returncode == exit_codes.OK, done.stdout + done.stderr
+    assert [line.split(",")[0] for line in done.stdout.splitlines()] == [
+        "Exp/a: complete",
+        "Exp/b: complete",
+    ]
+    assert done.stdout.count("csv has 3 of 3") == 2
+
+
+def test_a_spool_waits(host: Host, tmp_path: Path) -> None:
+    """A run without a broker is told from its spool, with the command; after it all is there."""
+    away = f"ipc://{tmp_path / 'nobody'}"
+    finished = host.finish(host.train(tmp_path / "out", 2, DRYTORCH_BROKER=away))
+    assert result_of(finished)["raised"] == 0
+    assert list(spool_dir().iterdir())
+    write_journal(tmp_path / "journal", Run(9, "other").whole(1))
+    told = host.drytorch("verify", "Exp/r", "--journal", tmp_path / "journal")
+    assert told.returncode == exit_codes.DATA
+    assert "still in a spool of this host: `drytorch sync`" in told.stdout
+
+
+def test_mistakes(journal: Path, tmp_path: Path, capsys: Captured) -> None:
+    """What cannot be verified is said in one sentence, with its exit code."""
+    for line, code in (
+        (["nope", "--journal", str(journal)], exit_codes.NO_INPUT),
+        (["r", "--journal", str(tmp_path / "none")], exit_codes.NO_INPUT),
+        (["r", "--journal", str(journal), "--broker", "tcp://127.0.0.1:1"], exit_codes.USAGE),
+        ([str(journal), "--journal", str(journal)], exit_codes.USAGE),
+        (["r", "--journal", str(journal), "--against", "progress"], exit_codes.USAGE),
+        ([str(tmp_path / "journal" / "..")], exit_codes.NO_INPUT),
+        (["r"], exit_codes.NO_INPUT),
+    ):
+        assert main(["verify", *line]) == code, line
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1, err
+        assert err.startswith("drytorch")
