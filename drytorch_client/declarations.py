@@ -11,11 +11,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from drytorch_client import plain
 from drytorch_client.errors import NotATrackerError, UnknownTrackerError
-from drytorch_client.handover import hand_over
 
 ENTRY_POINTS: Final = "drytorch_trackers"
 _TARGET: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
@@ -29,6 +28,8 @@ class Declaration(BaseModel):  # type: ignore[no-redef]  # the plugin's own `**k
         target: `module:Class`, `file.py:Class` with an absolute path, or a short name.
         args: positional arguments in the plain form of `drytorch_client.plain`.
         kwargs: keyword arguments, likewise.
+        handed_over: whether the class or an argument can only be handed over by the training
+            process itself, see `drytorch_client.handover`.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
@@ -36,6 +37,24 @@ class Declaration(BaseModel):  # type: ignore[no-redef]  # the plugin's own `**k
     target: str
     args: list[Any] = Field(default_factory=list)
     kwargs: dict[str, Any] = Field(default_factory=dict)
+    handed_over: bool = False
+    # no field: what is written to files or printed must not hold it
+    _code: bytes = PrivateAttr(b"")
+
+    @property
+    def code(self) -> bytes:
+        """What was handed over; empty where nothing was, or where that training is gone."""
+        return self._code
+
+    def with_code(self, code: bytes) -> Declaration:
+        """Return this declaration with what was handed over.
+
+        Args:
+            code: what `handover.hand_over` returned.
+        """
+        copy = self.model_copy(update={"handed_over": True})
+        copy._code = code  # noqa: SLF001 - a copy of its own
+        return copy
 
     def build(self, load: Callable[[str], type]) -> Any:
         """Return the tracker itself; called in the worker.
@@ -44,12 +63,20 @@ class Declaration(BaseModel):  # type: ignore[no-redef]  # the plugin's own `**k
             load: returns the tracker class of a target.
 
         Raises:
+            HandoverError: what was handed over cannot be had here.
             TrackerArgumentError: an argument's form is not known here.
             ImportError: an argument names something that cannot be imported.
             AttributeError: an argument names something that its module has not.
         """
-        args = plain.restore(self.args, load)
-        return load(self.target)(*args, **plain.restore(self.kwargs, load))
+        cls: type | None = None
+        handed: list[Any] = []
+        if self.handed_over:
+            from drytorch_client import handover
+
+            cls, handed = handover.take_over(self.name, self.code)
+        args = plain.restore(self.args, load, handed)
+        kwargs = plain.restore(self.kwargs, load, handed)
+        return (cls or load(self.target))(*args, **kwargs)
 
 
 def declare(tracker: Any, name: str = "") -> Declaration:
@@ -62,24 +89,45 @@ def declare(tracker: Any, name: str = "") -> Declaration:
     Raises:
         UnknownTrackerError: no tracker has this short name, or its file is not there.
         NotATrackerError: the object is no tracker.
-        NotImportableError: no worker could import the object's class.
+        NotImportableError: the object's class can neither be imported nor handed over.
         TrackerArgumentError: an argument cannot be handed to a worker.
     """
     if isinstance(tracker, str):
         target = _named(tracker)
         return Declaration(name=name or full_target(target).rpartition(":")[2], target=target)
-    cls = _checked_class(tracker)
-    target = plain.import_name(cls) or hand_over("Tracker", cls)
+    return _of_object(tracker, _checked_class(tracker), name)
+
+
+def _of_object(tracker: Any, cls: type, name: str) -> Declaration:
+    handed: dict[str, Any] = {}
+
+    def hand(where: str, value: Any) -> dict[str, int]:
+        number = len(handed)
+        handed[f"{where} (part {number})" if where in handed else where] = value
+        return {"!handed": number}
+
     given_args, given_kwargs = tracker.declared()
     args = [
-        plain.to_plain(value, f"Argument {number} of tracker {cls.__name__}")
+        plain.to_plain(value, f"Argument {number} of tracker {cls.__name__}", hand)
         for number, value in enumerate(given_args, 1)
     ]
     kwargs = {
-        key: plain.to_plain(value, f"Argument {key} of tracker {cls.__name__}")
+        key: plain.to_plain(value, f"Argument {key} of tracker {cls.__name__}", hand)
         for key, value in given_kwargs.items()
     }
-    return Declaration(name=name or cls.__name__, target=target, args=args, kwargs=kwargs)
+    target = plain.import_name(cls)
+    declaration = Declaration(
+        name=name or cls.__name__,
+        target=target or f"{cls.__module__}:{cls.__qualname__}",
+        args=args,
+        kwargs=kwargs,
+    )
+    if target and not handed:
+        return declaration
+    from drytorch_client import handover
+
+    code = handover.hand_over(cls.__name__, None if target else cls, handed)
+    return declaration.with_code(code)
 
 
 def _checked_class(tracker: Any) -> type:

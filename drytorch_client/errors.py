@@ -96,7 +96,11 @@ class NotATrackerError(ClientError, TypeError):
 
 
 class NotImportableError(ClientError):
-    """A worker could not import what it needs."""
+    """A tracker's class can neither be imported by a worker nor be handed to it."""
+
+
+class HandoverError(ClientError):
+    """What a training process handed over cannot be rebuilt in its worker."""
 
 
 class TrackerArgumentError(ClientError, TypeError):

@@ -13,6 +13,7 @@ pipe or a file that only the user can read, never over a socket: `restore` impor
 | `{"!stream": "stdout" or "stderr"}` | this process's stream |
 | `{"!object": {"type": "module:name", "kwargs": map}}` | a dataclass, pydantic model, enum member |
 | `{"!tracker": {"target": text, "args": list, "kwargs": map}}` | another tracker |
+| `{"!handed": number}` | one of the objects that were handed over, see `drytorch_client.handover` |
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import importlib
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -31,6 +32,10 @@ from pydantic import BaseModel
 from drytorch_client.errors import TrackerArgumentError
 
 _MAX_DEPTH: Final = 16  # deeper arguments hold a cycle
+#: Takes where a value belongs and the value, returns the form that stands for it.
+Hand = Callable[[str, Any], Any]
+#: Returns the tracker class of a target.
+Load = Callable[[str], type]
 _STREAMS: Final = {"stdout": ("stdout", "__stdout__"), "stderr": ("stderr", "__stderr__")}
 
 
@@ -44,12 +49,35 @@ def import_name(value: Any) -> str | None:
         The name; None where another process could not import it.
     """
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
-    if not module or not name or module == "__main__" or "<" in name:
+    if not module or not name or "<" in name or not can_be_found(module):
         return None
     found: Any = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None)
     return f"{module}:{name}" if found is value else None
+
+
+def can_be_found(module: str) -> bool:
+    """Tell whether another process could import a module.
+
+    That this process has it says little: it may be the script itself, a notebook, or have been
+    loaded from a file under a name of its own.
+
+    Args:
+        module: its full name.
+    """
+    if module in {"__main__", "__mp_main__"}:
+        return False
+    parent = module.rpartition(".")[0]
+    path = getattr(sys.modules.get(parent), "__path__", None)
+    if parent and (path is None or not can_be_found(parent)):
+        # a module within a module, such as `os.path`, comes with it
+        return path is None and module in sys.modules and can_be_found(parent)
+    return any(
+        finder.find_spec(module, path) is not None
+        for finder in sys.meta_path
+        if hasattr(finder, "find_spec")
+    )
 
 
 def import_object(name: str) -> Any:
@@ -69,12 +97,14 @@ def import_object(name: str) -> Any:
     return found
 
 
-def to_plain(value: Any, where: str, _depth: int = 0) -> Any:
+def to_plain(value: Any, where: str, hand: Hand | None = None, _depth: int = 0) -> Any:
     """Return the plain form of a constructor's argument.
 
     Args:
         value: the argument.
         where: tracker and argument, for the error.
+        hand: takes what has no plain form, and returns the form that stands for it; by default
+            such a value is refused.
 
     Raises:
         TrackerArgumentError: another process could not be given this value.
@@ -84,9 +114,11 @@ def to_plain(value: Any, where: str, _depth: int = 0) -> Any:
     if _depth > _MAX_DEPTH:
         raise TrackerArgumentError(f"{where} is nested too deep to be handed to a worker.")
     for convert in (_container, _stream, _described, _database_url, _number):
-        found = convert(value, lambda item: to_plain(item, where, _depth + 1))
+        found = convert(value, lambda item: to_plain(item, where, hand, _depth + 1))
         if found is not None:
             return found[0]
+    if hand is not None:
+        return hand(where, value)
     raise TrackerArgumentError(
         f"{where} is a {type(value).__name__}, which cannot be handed to a worker: "
         f"pass a path, a number, text, or what can be imported from a module."
@@ -134,12 +166,11 @@ def _described(value: Any, convert: _Convert) -> tuple[Any] | None:
         name = import_name(value)
         return None if name is None else ({"!import": name},)
     target = import_name(type(value))
-    if target is None:
-        return None
     if callable(declared := getattr(value, "declared", None)):
+        target = target or convert(type(value))
         args, kwargs = list(declared()[0]), dict(declared()[1])
         return ({"!tracker": {"target": target, "args": convert(args), "kwargs": convert(kwargs)}},)
-    fields = _fields(value)
+    fields = None if target is None else _fields(value)
     return None if fields is None else ({"!object": {"type": target, "kwargs": convert(fields)}},)
 
 
@@ -167,12 +198,13 @@ def _number(value: Any, _convert: _Convert) -> tuple[Any] | None:
     return (plain,) if type(plain) in (bool, int, float, str, bytes) else None
 
 
-def restore(value: Any, load: Callable[[str], type]) -> Any:
+def restore(value: Any, load: Load, handed: Sequence[Any] = ()) -> Any:
     """Return the argument that a plain form stands for.
 
     Args:
         value: the plain form, from this user's own training process.
         load: returns the tracker class of a target.
+        handed: the objects that were handed over.
 
     Raises:
         TrackerArgumentError: the form is not known here.
@@ -180,26 +212,33 @@ def restore(value: Any, load: Callable[[str], type]) -> Any:
         AttributeError: it names something that its module has not.
     """
     if isinstance(value, list):
-        return [restore(item, load) for item in value]
+        return [restore(item, load, handed) for item in value]
     if not isinstance(value, dict):
         return value
     if len(value) == 1 and (key := next(iter(value))).startswith("!"):
-        return _restore_form(key, value[key], load)
-    return {key: restore(item, load) for key, item in value.items()}
+        return _restore_form(key, value[key], load, handed)
+    return {key: restore(item, load, handed) for key, item in value.items()}
 
 
-def _restore_form(key: str, content: Any, load: Callable[[str], type]) -> Any:
+def _restore_form(key: str, content: Any, load: Load, handed: Sequence[Any]) -> Any:
+    def back(value: Any) -> Any:
+        return restore(value, load, handed)
+
+    def tracker() -> Any:
+        target = content["target"]
+        cls = load(target) if isinstance(target, str) else back(target)
+        return cls(*back(content["args"]), **back(content["kwargs"]))
+
     forms: dict[str, Callable[[], Any]] = {
         "!path": lambda: pathlib.Path(content),
         "!import": lambda: import_object(content),
         "!stream": lambda: getattr(sys, content),
-        "!tuple": lambda: tuple(restore(content, load)),
-        "!set": lambda: set(restore(content, load)),
-        "!map": lambda: {restore(k, load): restore(item, load) for k, item in content},
-        "!object": lambda: import_object(content["type"])(**restore(content["kwargs"], load)),
-        "!tracker": lambda: load(content["target"])(
-            *restore(content["args"], load), **restore(content["kwargs"], load)
-        ),
+        "!handed": lambda: handed[content],
+        "!tuple": lambda: tuple(back(content)),
+        "!set": lambda: set(back(content)),
+        "!map": lambda: {back(k): back(item) for k, item in content},
+        "!object": lambda: import_object(content["type"])(**back(content["kwargs"])),
+        "!tracker": tracker,
     }
     if key not in forms:
         raise TrackerArgumentError(f"The argument form {key} is unknown here: update drytorch-bus.")

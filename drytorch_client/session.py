@@ -15,6 +15,7 @@ from typing import Any, Final
 from drytorch_client import messages
 from drytorch_client.broker_address import endpoint_of
 from drytorch_client.config import ClientConfig
+from drytorch_client.current_trackers import CurrentTrackers
 from drytorch_client.declarations import Declaration
 from drytorch_client.errors import RegistryError, RegistryWarning
 from drytorch_client.identity import RunIdentity
@@ -76,7 +77,7 @@ class Session:
         self._finish_passes = finish_passes
         self._sender = None if plan.silent else get_sender(plan.config)
         self.publisher: Final = Publisher(self._sender, plan.identity)
-        self._trackers: list[Any] = []
+        self._current: CurrentTrackers | None = None
         self._workers: list[LocalWorker] = []
         self._pid = os.getpid()
         self._started = time.monotonic()
@@ -96,7 +97,7 @@ class Session:
         plan = self._plan
         self.write_status("running")
         atexit.register(self._stop_at_exit)
-        self._make_current(trackers)
+        self._make_current(declarations, trackers)
         if self._sender is None:
             return
         self._sender.on_new_journal(self.publisher.emit_again)
@@ -132,8 +133,8 @@ class Session:
             )
         )
         self.write_status(status)
-        for tracker in self._trackers:
-            tracker.reset_current()
+        if self._current is not None:
+            self._current.leave()
         if self._sender is not None:
             self._sender.forget_listener(self.publisher.emit_again)
             self._wait_and_say(self._sender, status)
@@ -169,7 +170,7 @@ class Session:
         except RegistryError as error:
             warnings.warn(RegistryWarning(str(error)), stacklevel=4)
 
-    def _make_current(self, trackers: Sequence[Any]) -> None:
+    def _make_current(self, declarations: Sequence[Declaration], trackers: Sequence[Any]) -> None:
         plan, identity = self._plan, self._plan.identity
         fields: Mapping[str, Any] = {
             "experiment": identity.experiment,
@@ -179,9 +180,8 @@ class Session:
             "resumed": plan.resumed,
             "wait": self._wait_for_trackers,
         }
-        for tracker in trackers:
-            tracker.make_current(**fields)
-            self._trackers.append(tracker)
+        self._current = CurrentTrackers(declarations, trackers, fields)
+        self._current.enter()
 
     def _wait_for_trackers(self) -> None:
         """Wait until what was emitted is handled, as far as that can be known, at most 5 s."""
@@ -197,7 +197,7 @@ class Session:
             since=since if plan.resumed else 0,
         )
         for each in owed.pending(older_than=_OWED_SECONDS):
-            if not each.stopped:
+            if not each.stopped and each.spec.startable:
                 supervisor.start(each.spec, quiet=True)
         for spec in specs:
             self._workers.append(supervisor.start(_listed(spec)))

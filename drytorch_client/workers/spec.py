@@ -54,24 +54,39 @@ class WorkerSpec(BaseModel):
     def to_bytes(self) -> bytes:
         """Return the form that is written to the worker's standard input.
 
+        Unlike `model_dump`, which is for files, it holds what was handed over.
+
         Raises:
             EncodingError: an argument has no msgpack form, such as a lone surrogate.
         """
-        return pack(self.model_dump())
+        code = [each.code for each in self.declarations]
+        return pack({"spec": self.model_dump(), "code": code})
+
+    @property
+    def startable(self) -> bool:
+        """Whether all is here that the worker needs; what was handed over is in no file."""
+        return all(each.code or not each.handed_over for each in self.declarations)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Return the spec that was written.
 
         Args:
-            data: what `to_bytes` gave.
+            data: what `to_bytes` gave, or the msgpack form of `model_dump`.
 
         Raises:
             WorkerSpecError: these bytes are no spec.
         """
         try:
-            return cls.model_validate(unpack(data))
-        except (DecodingError, ValidationError) as error:
+            fields = unpack(data)
+            spec = cls.model_validate(fields.get("spec", fields))
+            code = fields.get("code", [b""] * len(spec.declarations))
+            declarations = [
+                each.with_code(bytes(given)) if given else each
+                for each, given in zip(spec.declarations, code, strict=True)
+            ]
+            return spec.model_copy(update={"declarations": declarations})
+        except (DecodingError, ValidationError, AttributeError, TypeError, ValueError) as error:
             first = str(error).splitlines()[0]
             raise WorkerSpecError(
                 f"The worker's description cannot be read ({first}): start it by the training."

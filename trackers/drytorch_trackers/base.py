@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final, Self
 
 from drytorch_schemas import events
 from drytorch_trackers.delivery import CurrentRun, Delivery, Missing, TrackerContext
+from drytorch_trackers.methods import METHODS
 
 __all__ = ["METHODS", "CurrentRun", "Delivery", "Missing", "Tracker", "TrackerContext"]
 
@@ -33,7 +34,6 @@ class Tracker:
     wants_live: ClassVar[bool] = False
     wants_whole_run: ClassVar[bool] = False
     keeps: ClassVar[frozenset[str]] = frozenset()
-    _current: ClassVar[Tracker | None] = None
 
     delivery: Delivery
     context: TrackerContext
@@ -112,13 +112,17 @@ class Tracker:
     def get_current(cls) -> Self:
         """Return the object of this class that is subscribed in the current run.
 
+        For a tracker that is subscribed by name, also a default one, that is an object made from
+        its declaration, the same one each time.
+
         Raises:
             TrackerNotUsedError: none is (the client's error: a user catches one class).
         """
-        current = cls._current
-        if not isinstance(current, cls):
-            from drytorch_client.errors import TrackerNotUsedError
+        from drytorch_client.current_trackers import CurrentTrackers
+        from drytorch_client.errors import TrackerNotUsedError
 
+        current = _CURRENT.get(cls) or CurrentTrackers.declared(cls)
+        if not isinstance(current, cls):
             raise TrackerNotUsedError(
                 f"No {cls.__name__} is subscribed in a current run: "
                 f"subscribe one before the run starts."
@@ -133,16 +137,12 @@ class Tracker:
         """
         if run:
             self.current = CurrentRun(**run)
-        self._set_current(self)
+        _CURRENT[type(self)] = self
 
     def reset_current(self) -> None:
         """Stop being what `get_current` returns, where this object is it."""
-        if self._current is self:
-            self._set_current(None)
-
-    @classmethod
-    def _set_current(cls, tracker: Tracker | None) -> None:
-        cls._current = tracker
+        if _CURRENT.get(type(self)) is self:
+            del _CURRENT[type(self)]
 
     # ---- one method per kind of event, all of which do nothing here
 
@@ -216,29 +216,5 @@ class Tracker:
         """An event of a kind that this version does not know."""
 
 
-#: The method for each kind of event.
-METHODS: Final[Mapping[str, str]] = {
-    "StartExperiment": "on_start_experiment",
-    "UpdateExperiment": "on_update_experiment",
-    "StopExperiment": "on_stop_experiment",
-    "RunLost": "on_run_lost",
-    "RunFound": "on_run_found",
-    "ModelRegistration": "on_model_registration",
-    "ActorRegistration": "on_actor_registration",
-    "StartTraining": "on_start_training",
-    "EndTraining": "on_end_training",
-    "TerminatedTraining": "on_terminated_training",
-    "StartEpoch": "on_start_epoch",
-    "EndEpoch": "on_end_epoch",
-    "StartTest": "on_start_test",
-    "EndTest": "on_end_test",
-    "IterateBatch": "on_iterate_batch",
-    "BatchProgress": "on_batch_progress",
-    "Metric": "on_metric",
-    "LearningRate": "on_learning_rate",
-    "SaveModel": "on_save_model",
-    "LoadModel": "on_load_model",
-    "Custom": "on_custom",
-    "Loss": "on_loss",
-    "Unknown": "on_unknown",
-}
+#: By class; not kept in the classes: one that is handed over takes its attributes along.
+_CURRENT: Final[dict[type[Tracker], Tracker]] = {}

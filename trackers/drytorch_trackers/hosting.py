@@ -14,6 +14,7 @@ from typing import Final
 
 from drytorch_client.control import ControlChannel
 from drytorch_client.declarations import Declaration
+from drytorch_client.errors import HandoverError
 from drytorch_client.workers.spec import WorkerSpec
 from drytorch_schemas.endpoint import Endpoint
 from drytorch_schemas.errors import SchemaError
@@ -137,7 +138,7 @@ def build(declarations: list[Declaration], warn: Say) -> tuple[dict[str, Tracker
     for each in declarations:
         try:
             trackers[each.name] = each.build(registry.load)
-        except MissingExtraError as error:
+        except (MissingExtraError, HandoverError) as error:
             # the training cannot mend that while it runs: not to be started again
             errors.append(WorkError(str(error), exit_codes.CONFIG))
         except TrackersError as error:

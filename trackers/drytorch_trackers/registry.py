@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
-import importlib
-import importlib.util
 import inspect
 import operator
-import os
 import re
 import sys
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution
@@ -17,7 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from drytorch_trackers.base import METHODS, Tracker
+from drytorch_client import targets
+from drytorch_trackers.base import Tracker
 from drytorch_trackers.errors import (
     BrokenTrackerError,
     MissingExtraError,
@@ -25,6 +22,7 @@ from drytorch_trackers.errors import (
     TrackerFileError,
     UnknownTrackerError,
 )
+from drytorch_trackers.methods import METHODS
 
 GROUP: Final = "drytorch_trackers"
 _OWN_DISTRIBUTION: Final = "drytorch-bus"
@@ -88,53 +86,38 @@ def _unknown_name(target: str, points: dict[str, EntryPoint]) -> str:
 
 
 def _module(name: str, target: str) -> ModuleType:
+    if not targets.is_file(name) and str(Path.cwd()) not in sys.path:
+        # last, so that a user's file never hides a library
+        sys.path.append(str(Path.cwd()))
     try:
-        if name.endswith(".py") or os.sep in name:
-            return _module_of_file(Path(name))
-        if str(Path.cwd()) not in sys.path:
-            # last, so that a user's file never hides a library
-            sys.path.append(str(Path.cwd()))
-        return importlib.import_module(name)
+        return targets.module_of(name)
+    except FileNotFoundError as error:
+        if targets.is_file(name) and not Path(name).expanduser().is_file():
+            raise TrackerFileError(
+                f"File {Path(name).absolute()} of a tracker is not there: check the path."
+            ) from error
+        raise BrokenTrackerError(_broken(target, error)) from error
     except ImportError as error:
+        if error.path and error.name is None:
+            raise UnknownTrackerError(
+                f"File {error.path} is no Python file: name one that ends with .py."
+            ) from error
         if _is_of_module(name, error):
             raise UnknownTrackerError(
                 f"Tracker {target!r} is unknown: there is no module {error.name}."
             ) from error
         raise MissingExtraError(_install_hint(target, error, _own_distribution())) from error
-    except UnknownTrackerError:
-        raise
     except Exception as error:
-        raise BrokenTrackerError(
-            f"Tracker {target!r} cannot be loaded: {type(error).__name__}: {error}."
-        ) from error
+        raise BrokenTrackerError(_broken(target, error)) from error
+
+
+def _broken(target: str, error: Exception) -> str:
+    return f"Tracker {target!r} cannot be loaded: {type(error).__name__}: {error}."
 
 
 def _is_of_module(name: str, error: ImportError) -> bool:
     """Tell whether the module itself is missing, and not something that it imports."""
     return isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}.")
-
-
-def _module_of_file(path: Path) -> ModuleType:
-    path = path.expanduser().resolve()
-    if not path.is_file():
-        raise TrackerFileError(f"File {path} of a tracker is not there: check the path.")
-    # two files of one name are two modules
-    name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise UnknownTrackerError(f"File {path} is no Python file: name one that ends with .py.")
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
 
 
 def _attribute(module: ModuleType, class_name: str, target: str) -> Any:
