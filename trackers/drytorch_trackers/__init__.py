@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from drytorch_trackers.loading import MetricLoader
     from drytorch_trackers.memory import MemoryTracker
     from drytorch_trackers.progress_bar import TqdmLogger
+    from drytorch_trackers.yaml_format import Omitted, read_yaml
+    from drytorch_trackers.yaml_metadata import YamlDumper
 
 __all__ = [
     "BuiltinLogger",
@@ -24,12 +26,15 @@ __all__ = [
     "Delivery",
     "MemoryTracker",
     "MetricLoader",
+    "Omitted",
     "TqdmLogger",
     "Tracker",
     "TrackerContext",
     "TrackerError",
     "TrackerNotUsedError",
     "TrackersError",
+    "YamlDumper",
+    "read_yaml",
 ]
 
 _MODULES: Final = {
@@ -38,12 +43,15 @@ _MODULES: Final = {
     "Delivery": "drytorch_trackers.base",
     "MemoryTracker": "drytorch_trackers.memory",
     "MetricLoader": "drytorch_trackers.loading",
+    "Omitted": "drytorch_trackers.yaml_format",
     "TqdmLogger": "drytorch_trackers.progress_bar",
     "Tracker": "drytorch_trackers.base",
     "TrackerContext": "drytorch_trackers.base",
     "TrackerError": "drytorch_trackers.errors",
     "TrackerNotUsedError": "drytorch_client.errors",
     "TrackersError": "drytorch_trackers.errors",
+    "YamlDumper": "drytorch_trackers.yaml_metadata",
+    "read_yaml": "drytorch_trackers.yaml_format",
 }
 
 
