@@ -14,6 +14,8 @@ import sys
 import threading
 from typing import Any, Final, Literal
 
+from drytorch_client.workers.records import RecordPipe, Route
+
 StreamName = Literal["stdout", "stderr"]
 _CHUNK: Final = 1 << 16
 _RETRY: Final = 0.5  # seconds between two looks at a stream that takes nothing
@@ -41,7 +43,8 @@ class Relay:
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._thread: threading.Thread | None = None
-        self._open: dict[int, _Pipe] = {}
+        self._open: dict[int, _Pipe | RecordPipe] = {}
+        self._copying = threading.Lock()
 
     def pipe(self, name: StreamName) -> int:
         """Return the writing end of a new pipe; the caller closes it after the worker has it.
@@ -53,14 +56,20 @@ class Relay:
             OSError: there are no descriptors left.
         """
         reading, writing = os.pipe()
-        with self._lock:
-            pipe = self._open[reading] = _Pipe(reading, name)
-            self._selector.register(reading, selectors.EVENT_READ, pipe)
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="drytorch-relay", daemon=True
-                )
-                self._thread.start()
+        self._watch(_Pipe(reading, name))
+        return writing
+
+    def records(self, route: Route) -> int:
+        """Return the writing end of a new pipe for lines that go to this process's `logging`.
+
+        Args:
+            route: where they go; the caller closes the descriptor after the worker has it.
+
+        Raises:
+            OSError: there are no descriptors left.
+        """
+        reading, writing = os.pipe()
+        self._watch(RecordPipe(reading, route))
         return writing
 
     def drain(self, timeout: float) -> bool:
@@ -72,6 +81,14 @@ class Relay:
         with self._lock:
             return self._idle.wait_for(lambda: not self._open, timeout)
 
+    def hush(self, timeout: float) -> None:
+        """Copy nothing any more: a thread that prints when the interpreter ends is fatal to it.
+
+        Args:
+            timeout: longest wait in seconds for what is being copied.
+        """
+        self._copying.acquire(timeout=timeout)
+
     def close_in_child(self) -> None:
         """Close what a forked child inherited: it would keep pipes open that nobody reads."""
         for reading in self._open:
@@ -81,7 +98,9 @@ class Relay:
     def _run(self) -> None:
         while True:
             for key, _ in self._selector.select():
-                if not key.data.copy():
+                with self._copying:
+                    more = key.data.copy()
+                if not more:
                     self._drop(key.data)
             with self._lock:
                 if not self._open:
@@ -89,7 +108,17 @@ class Relay:
                     self._idle.notify_all()
                     return
 
-    def _drop(self, pipe: _Pipe) -> None:
+    def _watch(self, pipe: _Pipe | RecordPipe) -> None:
+        with self._lock:
+            self._open[pipe.reading] = pipe
+            self._selector.register(pipe.reading, selectors.EVENT_READ, pipe)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="drytorch-relay", daemon=True
+                )
+                self._thread.start()
+
+    def _drop(self, pipe: _Pipe | RecordPipe) -> None:
         with self._lock:
             self._selector.unregister(pipe.reading)
             del self._open[pipe.reading]

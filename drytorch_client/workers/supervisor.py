@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import IO, Final
 
+from drytorch_client.workers.records import route_of
 from drytorch_client.workers.relay import Relay, StreamName, inheritable
 from drytorch_client.workers.spec import WorkerSpec
 
@@ -24,6 +25,7 @@ _MAX_DELAY: Final = 30.0
 _STABLE: Final = 60.0  # a worker that lived so long has its delay reset
 _TICK: Final = 0.1
 _DRAIN: Final = 0.5  # seconds for the last lines; a worker's own child may hold the pipe open
+_HUSH: Final = 0.5  # seconds at the interpreter's end for a line that is just being printed
 
 Command = Callable[[WorkerSpec], Sequence[str]]
 
@@ -134,11 +136,18 @@ def _spawn(
             opened.callback(os.close, writing)
             return writing
 
+        passed: list[int] = []
+        route = None if relay is None else route_of(spec.declarations)
+        if relay is not None and route is not None:
+            passed.append(relay.records(route))
+            opened.callback(os.close, passed[0])
+            command = [*command, "--records", str(passed[0])]
         return subprocess.Popen(
             command,
             stdin=opened.enter_context(_private_file(spec.to_bytes())),
             stdout=output("stdout"),
             stderr=output("stderr"),
+            pass_fds=passed,
             start_new_session=True,
         )
 
@@ -246,8 +255,13 @@ def local_supervisor() -> Supervisor:
     """Return the supervisor of this process; a forked child has one of its own."""
     if _Local.supervisor is None:
         _Local.supervisor = Supervisor()
-        atexit.register(_Local.supervisor.let_go)
     return _Local.supervisor
+
+
+def _at_exit() -> None:
+    if _Local.supervisor is not None:
+        _Local.supervisor.let_go()
+        _Local.supervisor.relay.hush(_HUSH)
 
 
 def _after_fork() -> None:
@@ -257,3 +271,5 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+# registered before any run is: the stop of one that is still open comes first, and waits
+atexit.register(_at_exit)

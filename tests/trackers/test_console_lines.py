@@ -166,12 +166,14 @@ def test_switches_act_here_and_travel() -> None:
         "stream": "stdout",
         "formatter": "progress",
         "propagate": True,
+        "deduplicate_stream": True,
     }
     assert declare(BuiltinLogger(21, propagate=False)).kwargs == {
         "verbosity": 21,
         "stream": "stdout",
         "formatter": "progress",
         "propagate": False,
+        "deduplicate_stream": True,
     }
     console.disable_default_handler()
     assert declare(BuiltinLogger()).kwargs["stream"] is None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from drytorch_schemas import events
-from drytorch_trackers import terminal
+from drytorch_trackers import console_records, terminal
 from drytorch_trackers.base import Delivery, Tracker, TrackerContext
 from drytorch_trackers.console_format import (
     INFO_LEVELS,
@@ -63,6 +63,7 @@ class BuiltinLogger(Tracker):
         stream: StreamName | TextIO | None = "stderr",
         formatter: FormatterStyle = "drytorch",
         propagate: bool = False,  # noqa: FBT001, FBT002  # an option like the others
+        deduplicate_stream: bool = True,  # noqa: FBT001, FBT002  # as above
     ) -> None:
         """Initialize.
 
@@ -70,7 +71,8 @@ class BuiltinLogger(Tracker):
             verbosity: print lines from this level on, see `INFO_LEVELS`.
             stream: `stderr`, `stdout`, an open text stream, or None to print nothing.
             formatter: `drytorch`, or `progress` to overwrite epochs and model states.
-            propagate: hand lines to the root logger too.
+            propagate: hand lines to the training process's root logger too, while that lives.
+            deduplicate_stream: keep them from those of its handlers that print to `stream`.
 
         Raises:
             ValueError: there is no such stream or formatter.
@@ -81,6 +83,7 @@ class BuiltinLogger(Tracker):
             "stream": None if stream is None else terminal.checked(stream),
             "formatter": formatter,
             "propagate": propagate,
+            "deduplicate_stream": deduplicate_stream,
         }
         self._given = {*list(self._options)[: len(self.declared_args)], *self.declared_kwargs}
 
@@ -99,7 +102,8 @@ class BuiltinLogger(Tracker):
             enable_default_handler(self._options["stream"])
         set_formatter(self._options["formatter"])
         if self._options["propagate"]:
-            enable_propagation()
+            enable_propagation(self._options["deduplicate_stream"])
+        console_records.add_to(logger)
         set_verbosity(self._options["verbosity"])
 
     def handle(self, delivery: Delivery) -> None:

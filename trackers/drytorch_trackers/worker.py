@@ -1,7 +1,7 @@
 """A worker's process: reads what it is told from stdin, feeds its trackers, and leaves with a code.
 
 Started by the training process, or by `drytorch sync`, as
-`python -P -m drytorch_trackers.worker --name NAME --par-dir DIR`; the two options are for `ps`.
+`python -P -m drytorch_trackers.worker --name NAME --par-dir DIR`; these two options are for `ps`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from drytorch_client.workers import owed
 from drytorch_client.workers.spec import WorkerSpec
 from drytorch_schemas.errors import SchemaError
 from drytorch_schemas.locks import FileLock
-from drytorch_trackers import exit_codes
+from drytorch_trackers import console_records, exit_codes
 from drytorch_trackers.errors import TrackersError, WorkError
 from drytorch_trackers.hosting import Host, Notices, Say, build, run
 from drytorch_trackers.terminal import printable
@@ -33,7 +33,7 @@ _STDIN: Final = 0
 
 def main() -> int:
     """Run a local worker to its end and return the exit code."""
-    _parse()
+    options = _parse()
     leaving = threading.Event()
     _set_signals(leaving)
     try:
@@ -42,6 +42,8 @@ def main() -> int:
         print(f"drytorch worker: {error}", file=sys.stderr)  # noqa: T201  # no log is known yet
         return exit_codes.USAGE
     _prepare(spec)
+    if options.records is not None:
+        console_records.forward_to(options.records)
     warn = _warner(spec.name)
     try:
         return _run(spec, leaving, Notices(note=log.info, warn=warn))
@@ -54,14 +56,15 @@ def main() -> int:
         return exit_codes.SOFTWARE
 
 
-def _parse() -> None:
+def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="drytorch_trackers.worker",
         description="A worker of drytorch-bus, started by a training; use `drytorch track`.",
     )
     parser.add_argument("--name", required=True, help="name under which the cursor is kept")
     parser.add_argument("--par-dir", required=True, help="folder to write under")
-    parser.parse_args()
+    parser.add_argument("--records", type=int, help="descriptor that takes the console's lines")
+    return parser.parse_args()
 
 
 def _set_signals(leaving: threading.Event) -> None:
