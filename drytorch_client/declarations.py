@@ -8,15 +8,20 @@ import importlib.metadata
 import inspect
 import pathlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from drytorch_client import plain
-from drytorch_client.errors import NotATrackerError, UnknownTrackerError
+from drytorch_client import plain, targets
+from drytorch_client.errors import (
+    NotATrackerError,
+    TrackerArgumentError,
+    UnknownTrackerError,
+)
 
 ENTRY_POINTS: Final = "drytorch_trackers"
+_OWN: Final = "drytorch_trackers."
 _TARGET: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
@@ -82,20 +87,62 @@ class Declaration(BaseModel):  # type: ignore[no-redef]  # the plugin's own `**k
 def declare(tracker: Any, name: str = "") -> Declaration:
     """Return the declaration of a tracker object, or of a tracker named by text.
 
+    The class that a text names is loaded to look at it, but for this distribution's own: what they
+    need is to be loaded in workers only.
+
     Args:
         tracker: an object, a short name, `module:Class` or `file.py:Class`.
         name: under which it is subscribed; the class's name by default.
 
     Raises:
-        UnknownTrackerError: no tracker has this short name, or its file is not there.
-        NotATrackerError: the object is no tracker.
-        NotImportableError: the object's class can neither be imported nor handed over.
-        TrackerArgumentError: an argument cannot be handed to a worker.
+        UnknownTrackerError: the name leads nowhere.
+        NotATrackerError: it is no tracker, or one that cannot work.
+        NotImportableError: its class can neither be imported nor handed over.
+        TrackerArgumentError: an argument is missing, or cannot be handed to a worker.
     """
-    if isinstance(tracker, str):
-        target = _named(tracker)
-        return Declaration(name=name or full_target(target).rpartition(":")[2], target=target)
-    return _of_object(tracker, _checked_class(tracker), name)
+    if not isinstance(tracker, str):
+        return _of_object(tracker, _checked_object(tracker), name)
+    declaration = declare_named(tracker, name)
+    target = full_target(declaration.target)
+    if not target.startswith(_OWN):
+        missing = missing_arguments(_checked_class(targets.load_to_look(target, tracker)))
+        if missing:
+            raise TrackerArgumentError(
+                f"Tracker {tracker} needs {', '.join(missing)}: subscribe an object of it."
+            )
+    return declaration
+
+
+def declare_named(text: str, name: str = "") -> Declaration:
+    """Return the declaration of a tracker named by text, without loading it.
+
+    Args:
+        text: a short name, `module:Class` or `file.py:Class`.
+        name: under which it is subscribed; the class's name by default.
+
+    Raises:
+        UnknownTrackerError: no tracker has this short name, or its file is not there.
+    """
+    target = _named(text)
+    return Declaration(name=name or full_target(target).rpartition(":")[2], target=target)
+
+
+def missing_arguments(cls: type, given: Iterable[str] = ()) -> list[str]:
+    """Return the names of the arguments that a tracker's constructor needs and is not given.
+
+    Args:
+        cls: the tracker's class.
+        given: names of keyword arguments.
+    """
+    if cls.__init__ is object.__init__:  # type: ignore[misc]  # of a class, not of an object
+        return []
+    fixed = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    _, *parameters = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]
+    return [
+        each.name
+        for each in parameters
+        if each.default is each.empty and each.kind not in fixed and each.name not in set(given)
+    ]
 
 
 def _of_object(tracker: Any, cls: type, name: str) -> Declaration:
@@ -130,24 +177,24 @@ def _of_object(tracker: Any, cls: type, name: str) -> Declaration:
     return declaration.with_code(code)
 
 
-def _checked_class(tracker: Any) -> type:
+def _checked_object(tracker: Any) -> type:
     """Return the class of an object that can be a tracker."""
     if isinstance(tracker, type):
         raise NotATrackerError(
             f"{tracker.__name__} is a class, not a tracker: subscribe {tracker.__name__}()."
         )
-    cls = type(tracker)
-    if not callable(getattr(tracker, "declared", None)):
+    return _checked_class(type(tracker))
+
+
+def _checked_class(cls: Any) -> type:
+    # by its attributes: this package knows no tracker
+    if not isinstance(cls, type) or not hasattr(cls, "declared"):
+        name = getattr(cls, "__name__", type(cls).__name__)
         raise NotATrackerError(
-            f"{cls.__name__} is not a tracker: derive it from drytorch_trackers.Tracker."
+            f"{name} is not a tracker: derive it from drytorch_trackers.Tracker."
         )
-    for method in ("notify", "clean_up"):
-        if not callable(getattr(tracker, method, None)):
-            raise NotATrackerError(f"Tracker {cls.__name__} has no method {method}: define it.")
-    if inspect.iscoroutinefunction(getattr(cls, "notify", None)):
-        raise NotATrackerError(
-            f"Method notify of tracker {cls.__name__} is asynchronous: make it a plain method."
-        )
+    if problem := cls.broken_rule():  # type: ignore[attr-defined]  # a tracker, as seen above
+        raise NotATrackerError(problem)
     return cls
 
 

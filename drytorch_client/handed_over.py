@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from drytorch_client.declarations import Declaration, declare, full_target
+from drytorch_client.declarations import Declaration, declare_named, full_target
 from drytorch_client.defaults import switched
 from drytorch_client.errors import HandoverVariableError
 
@@ -27,7 +27,7 @@ def with_handed_over(declarations: Sequence[Declaration]) -> list[Declaration]:
     """
     found = [switched(each) for each in declarations]
     for entry in _entries():
-        declared = declare(str(entry["target"]))
+        declared = declare_named(str(entry["target"]))
         if full_target(declared.target) in {full_target(each.target) for each in found}:
             continue
         name = _free_name(declared.name, {each.name for each in found})

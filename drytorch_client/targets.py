@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import hashlib
 import importlib
 import importlib.util
 import operator
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from drytorch_client.errors import NotImportableError, UnknownTrackerError
 
 
 def load(target: str) -> Any:
@@ -26,6 +31,53 @@ def load(target: str) -> Any:
     """
     module, _, name = target.rpartition(":")
     return operator.attrgetter(name)(module_of(module))
+
+
+def load_to_look(target: str, text: str) -> Any:
+    """Return what a target names, found where a worker would find it.
+
+    Args:
+        target: `module:name` or `file.py:name`.
+        text: what the user wrote, for errors.
+
+    Raises:
+        UnknownTrackerError: there is no such module, or no such name in it.
+        NotImportableError: the module raises when it is loaded.
+    """
+    module, _, name = target.rpartition(":")
+    try:
+        with _current_folder():
+            found = module_of(module)
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+            raise UnknownTrackerError(
+                f"Tracker {text} cannot be found: there is no module {error.name}.", text
+            ) from error
+        what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise NotImportableError(f"Tracker {text} cannot be loaded: {what}.") from error
+    try:
+        return operator.attrgetter(name)(found)
+    except AttributeError as error:
+        names = [each for each, value in vars(found).items() if isinstance(value, type)]
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f", did you mean {near[0]}?" if near else "."
+        raise UnknownTrackerError(
+            f"Tracker {text} cannot be found: there is no {name} in {module}{hint}", text
+        ) from error
+
+
+@contextlib.contextmanager
+def _current_folder() -> Iterator[None]:
+    """Have modules of the current folder found, for a while: workers look there too."""
+    folder = str(Path.cwd())
+    added = folder not in sys.path
+    if added:
+        sys.path.append(folder)
+    try:
+        yield
+    finally:
+        if added and folder in sys.path:
+            sys.path.remove(folder)
 
 
 def is_file(module: str) -> bool:

@@ -37,6 +37,9 @@ BACKENDS: dict[str, set[str]] = {
     "wandb": {"drytorch_trackers.wandb_run"},
     "yaml": {"drytorch_trackers.yaml_metadata"},
 }
+# What runs code when it reads data, and the one module that may use it.
+CODE_FROM_DATA = {"_pickle", "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
+HANDOVER = "drytorch_client.handover"
 SOCKETS = {"socket", "zmq"}  # nothing for `drytorch_schemas`
 HEAVY = set(BACKENDS) | {"numpy"}
 
@@ -157,6 +160,15 @@ def stray_backends(imports: list[Import]) -> list[str]:
     ]
 
 
+def picklers(imports: list[Import]) -> list[str]:
+    """Name the imports of what makes code of data, outside the module that hands trackers over."""
+    return [
+        str(found)
+        for found in imports
+        if top(found.target) in CODE_FROM_DATA and found.importer != HANDOVER
+    ]
+
+
 def exact(target: str, known: set[str]) -> str | None:
     """Return the module of ours that an import loads, if any."""
     if target in known:
@@ -219,6 +231,28 @@ def test_backends_stay_in_their_modules() -> None:
 def test_backend_rule(module: str, source: str, count: int) -> None:
     """The backend rule knows owners and what they contain, and lets type checkers look."""
     assert len(stray_backends(read(module, source))) == count
+
+
+def test_one_module_pickles() -> None:
+    """Nothing but the handover to a process's own workers imports what makes code of data."""
+    found = all_imports()
+    assert picklers(found) == []
+    users = {each.importer for each in found if exact(each.target, {HANDOVER})}
+    assert users == {"drytorch_client.declarations"}
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "count"),
+    [
+        ("drytorch_trackers.worker", "def f():\n    from pickle import loads", 1),
+        ("drytorch_broker.log", "import cloudpickle.cloudpickle", 1),
+        ("drytorch_client.plain", "importlib.import_module('dill')", 1),
+        (HANDOVER, "import cloudpickle, pickle", 0),
+    ],
+)
+def test_pickle_rule(module: str, source: str, count: int) -> None:
+    """The rule on pickling sees imports at the top, in functions and by name."""
+    assert len(picklers(read(module, source))) == count
 
 
 def test_schemas_know_no_sockets() -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import enum
 import importlib.metadata
 import pathlib
+import subprocess
 import sys
 import threading
 import types
@@ -21,6 +22,7 @@ from drytorch_client.declarations import Declaration, declare, full_target
 from drytorch_client.errors import (
     HandoverVariableError,
     NotATrackerError,
+    NotImportableError,
     TrackerAlreadyRegisteredError,
     TrackerArgumentError,
     TrackerNotUsedError,
@@ -156,20 +158,12 @@ def test_cyclic_arguments_are_refused() -> None:
         declare(Custom(cyclic))
 
 
-class Asynchronous(Tracker):
-    """A tracker that cannot work."""
-
-    async def notify(self, event: Any) -> None:  # type: ignore[override]
-        """Wait for nobody."""
-
-
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
         (MemoryTracker, "subscribe MemoryTracker()"),
         (object(), "derive it from drytorch_trackers.Tracker"),
         (3, "int is not a tracker"),
-        (Asynchronous(), "notify of tracker Asynchronous"),
     ],
 )
 def test_what_is_no_tracker_is_refused(wrong: Any, said: str) -> None:
@@ -204,12 +198,99 @@ def test_unknown_names(name: str, said: str) -> None:
     assert caught.value.tracker == name
 
 
+OWN = """
+from drytorch_trackers import Tracker
+
+class Own(Tracker):
+    pass
+
+class Needy(Tracker):
+    def __init__(self, metric, *, scale, unit="s"):
+        pass
+
+class Typo(Tracker):
+    def on_metrics(self, event):
+        pass
+
+class Plain:
+    pass
+
+function = print
+"""
+
+
 def test_files_become_absolute(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tracker named by a file is found from any folder; modules are taken on trust."""
-    (tmp_path / "own.py").write_text("")
+    """A tracker named by a file is found from any folder, one named by a module is looked at."""
+    (tmp_path / "own_one.py").write_text(OWN)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.chdir(tmp_path)
-    assert declare("own.py:Own").target == f"{tmp_path}/own.py:Own"
-    assert declare("some.module:Own") == Declaration(name="Own", target="some.module:Own")
+    assert declare("own_one.py:Own").target == f"{tmp_path}/own_one.py:Own"
+    assert declare("own_one:Own") == Declaration(name="Own", target="own_one:Own")
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "said"),
+    [
+        ("Needy", TrackerArgumentError, "own_two:Needy needs metric, scale: subscribe an object"),
+        ("Typo", NotATrackerError, "Typo.on_metrics would never be called: did you mean on_metric"),
+        ("Plain", NotATrackerError, "Plain is not a tracker: derive it"),
+        ("function", NotATrackerError, "print is not a tracker"),
+        ("Onw", UnknownTrackerError, "there is no Onw in own_two, did you mean Own?"),
+    ],
+)
+def test_named_trackers_are_looked_at(
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    error: type[Exception],
+    said: str,
+) -> None:
+    """What a name leads to is checked at subscription, before a run relies on it."""
+    (tmp_path / "own_two.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    before = [*sys.path]
+    with pytest.raises(error) as caught:
+        Subscriptions("Exp", {}).subscribe(f"own_two:{name}")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert sys.path == before
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "said"),
+    [
+        ("import nowhere_at_all", NotImportableError, "No module named 'nowhere_at_all'."),
+        ("1 / 0", NotImportableError, "cannot be loaded: ZeroDivisionError: division by zero."),
+        ("", UnknownTrackerError, "there is no Own in"),
+    ],
+)
+def test_modules_that_cannot_be_loaded(
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+    error: type[Exception],
+    said: str,
+) -> None:
+    """A tracker's module that raises, or has no such class, is refused in one line."""
+    (tmp_path / "own.py").write_text(source)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error) as caught:
+        declare("own.py:Own")
+    assert said in str(caught.value)
+    with pytest.raises(UnknownTrackerError, match="there is no module nowhere"):
+        declare("nowhere.at.all:Own")
+
+
+def test_own_trackers_are_not_loaded() -> None:
+    """This distribution's trackers are subscribed by name without what they need in a worker."""
+    code = (
+        "import sys; from drytorch_client.declarations import declare\n"
+        "for name in ('console', 'progress', 'csv'): declare(name)\n"
+        "print(*{'tqdm', 'drytorch_trackers'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_subscribing_and_removing() -> None:

@@ -29,6 +29,13 @@ class Many(Tracker):
         """Take all."""
 
 
+class Needy(Tracker):
+    """A tracker with options that must be given."""
+
+    def __init__(self, metric: str, *, scale: float) -> None:
+        """Take both."""
+
+
 class Anything(Tracker):
     """A tracker that takes any option."""
 
@@ -86,10 +93,11 @@ def test_own_trackers() -> None:
         (Many, ("number", "x"), "Option number of Many cannot be 'x': Input should be a valid int"),
         (Many, ("mode", "c"), "Option mode of Many cannot be 'c': Input should be 'a' or 'b'."),
         (Tracker, ("x", "1"), "Tracker has no option x"),
+        (Needy, ("scale", "2"), "Needy needs metric: add -o metric=..."),
     ],
 )
 def test_wrong_options(tracker: type[Tracker], option: tuple[str, str], text: str) -> None:
-    """An unknown option names the nearest, a wrong value its type, each in one line."""
+    """An unknown option names the nearest, a wrong value its type, a missing one how to give it."""
     with pytest.raises(OptionError) as caught:
         parse(tracker, [option])
     assert text in str(caught.value)

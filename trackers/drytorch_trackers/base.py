@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final, Self
 
 from drytorch_schemas import events
+from drytorch_trackers import tracker_rules
 from drytorch_trackers.delivery import CurrentRun, Delivery, Missing, TrackerContext
 from drytorch_trackers.methods import METHODS
 
@@ -107,6 +108,11 @@ class Tracker:
     def declared(self) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
         """Return the positional and keyword arguments that a worker builds this tracker from."""
         return self.declared_args, self.declared_kwargs
+
+    @classmethod
+    def broken_rule(cls) -> str:
+        """Return why this class cannot work as a tracker, in a sentence; empty where it can."""
+        return tracker_rules.broken_rule(cls)
 
     @classmethod
     def get_current(cls) -> Self:

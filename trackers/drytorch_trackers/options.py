@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from drytorch_client.declarations import missing_arguments
 from drytorch_trackers.base import Tracker
 from drytorch_trackers.errors import OptionError
 
@@ -41,14 +42,21 @@ def parse(tracker: type[Tracker], options: Iterable[tuple[str, str]]) -> dict[st
         options: pairs of option and value.
 
     Raises:
-        OptionError: the tracker has no such option, or the value is of another type.
+        OptionError: the tracker has no such option, the value is of another type, or an option
+            that it needs is missing.
     """
     parameters = _parameters(tracker)
     hints = _hints(tracker)
-    return {
+    found = {
         name: _convert(tracker, parameters, hints, name, value)
         for name, value in dict(options).items()
     }
+    missing = missing_arguments(tracker, found)
+    if missing:
+        raise OptionError(
+            f"{tracker.__name__} needs {' and '.join(missing)}: add -o {missing[0]}=..."
+        )
+    return found
 
 
 def _convert(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import operator
 import re
 import sys
@@ -22,11 +21,9 @@ from drytorch_trackers.errors import (
     TrackerFileError,
     UnknownTrackerError,
 )
-from drytorch_trackers.methods import METHODS
 
 GROUP: Final = "drytorch_trackers"
 _OWN_DISTRIBUTION: Final = "drytorch-bus"
-_SIMILAR: Final = 0.75
 _REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
 
@@ -142,16 +139,8 @@ def _checked(found: Any, target: str) -> type[Tracker]:
         raise NotATrackerError(
             f"{found.__name__} is no tracker: it lacks the base class drytorch_trackers.Tracker."
         )
-    if inspect.isabstract(found):
-        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
-        raise NotATrackerError(f"{found.__name__} cannot work as a tracker: it lacks {missing}.")
-    for name in dir(found):
-        if name.startswith("on_") and name not in METHODS.values():
-            nearest = difflib.get_close_matches(name, METHODS.values(), 1, _SIMILAR)
-            if nearest:
-                raise NotATrackerError(
-                    f"{found.__name__}.{name} would never be called: did you mean {nearest[0]}?"
-                )
+    if problem := found.broken_rule():
+        raise NotATrackerError(problem)
     return found
 
 
