@@ -99,3 +99,10 @@ class BrokenTrackerError(TrackersError):
     """The module of a tracker raises when it is loaded."""
 
     exit_code = os.EX_USAGE
+
+
+# ---- warnings
+
+
+class BridgeWarning(UserWarning):
+    """An event of DRYTorch's cannot be forwarded; the training goes on."""
