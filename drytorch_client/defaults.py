@@ -2,8 +2,8 @@
 
 | mode | trackers | console |
 |---|---|---|
-| `standard` | console, progress | epochs and above, on stderr |
-| `hydra` | console, progress (bars vanish) | metrics and above, on stdout and to the root logger |
+| `standard` | console, progress, yaml | epochs and above, on stderr |
+| `hydra` | console, progress (bars vanish), yaml | metrics and above, on stdout and root logger |
 | `minimal` | console, progress (with a bar for the training) | trainings and above, on stderr |
 | `none` | none | |
 
@@ -16,11 +16,12 @@ import difflib
 import importlib.util
 import os
 import sys
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 from drytorch_client.declarations import Declaration
-from drytorch_client.errors import InvalidModeError
+from drytorch_client.errors import FailedOptionalImportWarning, InvalidModeError
 from drytorch_client.subscriptions import Subscription
 
 Mode = Literal["standard", "hydra", "minimal", "none"]
@@ -28,9 +29,12 @@ Mode = Literal["standard", "hydra", "minimal", "none"]
 VARIABLE: Final = "DRYTORCH_INIT_MODE"
 CONSOLE: Final = "BuiltinLogger"
 PROGRESS: Final = "TqdmLogger"
+METADATA: Final = "YamlDumper"
 _SWITCHES: Final = "drytorch_trackers.console_switches"
 # DRYTorch's levels of the console's lines
 _METRICS, _EPOCH, _TRAINING = 21, 23, 28
+#: The modes whose runs are described in YAML files.
+_DESCRIBED: Final = ("standard", "hydra")
 _Options = dict[str, Any]
 
 
@@ -130,4 +134,12 @@ def _of_mode(mode: str, where: str) -> list[Declaration]:
         return []
     console = Declaration(name=CONSOLE, target="console", kwargs=options[0])
     progress = Declaration(name=PROGRESS, target="progress", kwargs=options[1])
-    return [console, progress] if bars else [console]
+    return [console, *([progress] if bars else []), *(_metadata() if mode in _DESCRIBED else [])]
+
+
+def _metadata() -> list[Declaration]:
+    if importlib.util.find_spec("yaml") is None:
+        message = "Configuration and metadata are not written to YAML files: pip install PyYAML."
+        warnings.warn(FailedOptionalImportWarning(message), stacklevel=2)
+        return []
+    return [Declaration(name=METADATA, target="yaml")]

@@ -203,3 +203,7 @@ class RegistryWarning(ClientWarning):
 
 class ClosedSenderWarning(ClientWarning):
     """An event is reported after the end of reporting, and goes nowhere."""
+
+
+class FailedOptionalImportWarning(ClientWarning):
+    """The library of a default tracker is not installed, so that the tracker is left out."""

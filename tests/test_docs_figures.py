@@ -130,7 +130,7 @@ def _trackers() -> dict[str, list[str]]:
     return named(before_sections)
 
 
-@pytest.mark.parametrize("name", ["console", "progress", "csv", "memory"])
+@pytest.mark.parametrize("name", ["console", "progress", "csv", "yaml", "memory"])
 def test_tracker_options_are_those_of_the_page(name: str) -> None:
     """A tracker's section lists each option of its constructor with the true default."""
     cells = [each for each in rows(section("trackers.md", f"`{name}`")) if each[0][1].isalpha()]

@@ -35,7 +35,7 @@ BACKENDS: dict[str, set[str]] = {
     "tqdm": {"drytorch_trackers.progress_bar"},
     "visdom": {"drytorch_trackers.visdom_plot"},
     "wandb": {"drytorch_trackers.wandb_run"},
-    "yaml": {"drytorch_trackers.yaml_metadata"},
+    "yaml": {"drytorch_trackers.yaml_format"},
 }
 # What runs code when it reads data, and the one module that may use it.
 CODE_FROM_DATA = {"_pickle", "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
@@ -222,9 +222,9 @@ def test_backends_stay_in_their_modules() -> None:
     ("module", "source", "count"),
     [
         ("drytorch_client.run", "import torch.nn", 1),
-        ("drytorch_trackers.yaml_metadata", "import yaml", 0),
-        ("drytorch_trackers.yaml_metadata.rules", "def f():\n    import yaml", 0),
-        ("drytorch_trackers.yaml_metadata_2", "import yaml", 1),
+        ("drytorch_trackers.yaml_format", "import yaml", 0),
+        ("drytorch_trackers.yaml_format.rules", "def f():\n    import yaml", 0),
+        ("drytorch_trackers.yaml_format_2", "import yaml", 1),
         ("drytorch_client.run", "if TYPE_CHECKING:\n    import torch\nelse:\n    import wandb", 1),
     ],
 )

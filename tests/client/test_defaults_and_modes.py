@@ -15,7 +15,7 @@ from drytorch_client.defaults import (
     init_trackers,
     remove_all_default_trackers,
 )
-from drytorch_client.errors import InvalidModeError
+from drytorch_client.errors import FailedOptionalImportWarning, InvalidModeError
 from drytorch_client.experiment import Experiment
 from drytorch_client.workers import owed
 from drytorch_trackers import CSVDumper, MemoryTracker
@@ -29,10 +29,11 @@ def chosen() -> dict[str, dict[str, Any]]:
     return {name: each.declaration.kwargs for name, each in default_trackers().items()}
 
 
-STANDARD = {"BuiltinLogger": {"verbosity": 23}, "TqdmLogger": {}}
+STANDARD = {"BuiltinLogger": {"verbosity": 23}, "TqdmLogger": {}, "YamlDumper": {}}
 HYDRA = {
     "BuiltinLogger": {"verbosity": 21, "stream": "stdout", "propagate": True},
     "TqdmLogger": {"leave": False},
+    "YamlDumper": {},
 }
 MINIMAL = {"BuiltinLogger": {"verbosity": 28}, "TqdmLogger": {"enable_training_bar": True}}
 
@@ -53,10 +54,20 @@ def test_modes(monkeypatch: pytest.MonkeyPatch, mode: Any, expected: Any) -> Non
 
 def test_modes_without_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without tqdm the console says more instead of bars."""
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)  # noqa: ARG005 - as the original
-    assert chosen() == {"BuiltinLogger": {"verbosity": 21}}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tqdm" else name)
+    assert chosen() == {"BuiltinLogger": {"verbosity": 21}, "YamlDumper": {}}
     init_trackers("minimal")
     assert chosen() == {"BuiltinLogger": {"verbosity": 23, "formatter": "progress"}}
+
+
+@pytest.mark.parametrize("mode", ["standard", "hydra"])
+def test_modes_without_yaml(monkeypatch: pytest.MonkeyPatch, mode: Any) -> None:
+    """Without PyYAML a warning says what is not written, and the other trackers are there."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "yaml" else name)
+    with pytest.warns(FailedOptionalImportWarning, match="pip install PyYAML"):
+        init_trackers(mode)
+    assert list(chosen()) == ["BuiltinLogger", "TqdmLogger"]
+    init_trackers("minimal")  # has no use for it: no warning, which would be an error here
 
 
 def test_unknown_modes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -87,6 +98,7 @@ def test_the_variable_is_read_at_first_use() -> None:
 
 def test_extending(tmp_path: Path) -> None:
     """Added trackers are shared by all experiments made afterwards, until all are removed."""
+    init_trackers("minimal")
     early = Experiment(None, name="Early", par_dir=tmp_path)
     dumper = CSVDumper()
     extend_default_trackers([dumper, "memory"])
@@ -117,7 +129,7 @@ def test_planned_workers(recorded: Recorded, tmp_path: Path) -> None:
     experiment = Experiment(None, name="Exp[1]", par_dir=tmp_path)
     experiment.trackers.subscribe("csv", **{"my memory/": MemoryTracker()})
     with experiment.create_run(run_id="r") as run:
-        terminal, csv, memory = recorded.supervisor.specs
+        terminal, yaml, csv, memory = recorded.supervisor.specs
         listed = {each.spec.name: each for each in owed.pending()}
     assert [each.name for each in terminal.declarations] == ["BuiltinLogger", "TqdmLogger"]
     assert [each.name for each in memory.declarations] == ["my memory/"]
@@ -125,15 +137,17 @@ def test_planned_workers(recorded: Recorded, tmp_path: Path) -> None:
     assert csv.filter.unwired().prefix() == ""
     assert not csv.filter.unwired().matches("Exp[1]", "r", "other", "Metric")
     assert (csv.par_dir, csv.since, csv.follow, csv.run_scoped) == (str(tmp_path), 0, False, True)
-    assert set(listed) == {csv.name, memory.name}
+    assert [each.target for each in yaml.declarations] == ["yaml"]
+    assert set(listed) == {yaml.name, csv.name, memory.name}
     assert listed[csv.name].spec == csv
     assert Path(csv.owed).stat().st_mode & 0o777 == 0o600
     assert memory.name.startswith(f"my-memory-{run.identity.run[:8]}-")
-    assert len({terminal.name, csv.name, memory.name}) == 3
+    assert len({terminal.name, yaml.name, csv.name, memory.name}) == 4
 
 
 def test_workers_of_a_resumed_run(recorded: Recorded, tmp_path: Path) -> None:
     """A resumed run's workers have names of their own, and leave alone what came before."""
+    init_trackers("minimal")
     experiment = Experiment(None, name="Exp", par_dir=tmp_path)
     with experiment.create_run(run_id="r"):
         pass
@@ -149,6 +163,7 @@ def test_owed_workers_of_earlier_runs_are_started(
 ) -> None:
     """A run starts workers that are still owed, in silence, but none that stopped with errors."""
     monkeypatch.setattr("drytorch_client.session._OWED_SECONDS", 0.0)
+    init_trackers("minimal")
     experiment = Experiment(None, name="Exp", par_dir=tmp_path)
     experiment.trackers.subscribe("csv", "memory")
     with experiment.create_run(run_id="a"):
@@ -167,6 +182,7 @@ def test_a_list_that_cannot_be_written(
     """Where the owed list cannot be kept, the workers run all the same."""
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    init_trackers("minimal")
     experiment = Experiment(None, name="Exp", par_dir=tmp_path)
     experiment.trackers.subscribe("csv")
     with experiment.create_run(run_id="r"):
