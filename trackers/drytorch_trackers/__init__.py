@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from drytorch_trackers.loading import MetricLoader
     from drytorch_trackers.memory import MemoryTracker
     from drytorch_trackers.progress_bar import TqdmLogger
+    from drytorch_trackers.sql_database import SQLConnection
     from drytorch_trackers.yaml_format import Omitted, read_yaml
     from drytorch_trackers.yaml_metadata import YamlDumper
 
@@ -27,6 +28,7 @@ __all__ = [
     "MemoryTracker",
     "MetricLoader",
     "Omitted",
+    "SQLConnection",
     "TqdmLogger",
     "Tracker",
     "TrackerContext",
@@ -44,6 +46,7 @@ _MODULES: Final = {
     "MemoryTracker": "drytorch_trackers.memory",
     "MetricLoader": "drytorch_trackers.loading",
     "Omitted": "drytorch_trackers.yaml_format",
+    "SQLConnection": "drytorch_trackers.sql_database",
     "TqdmLogger": "drytorch_trackers.progress_bar",
     "Tracker": "drytorch_trackers.base",
     "TrackerContext": "drytorch_trackers.base",

@@ -89,6 +89,12 @@ class SourceAwayError(TrackersError):
     exit_code = os.EX_UNAVAILABLE
 
 
+class BackendAwayError(TrackersError):
+    """What a tracker writes to does not answer at the moment; nothing of the event was written."""
+
+    exit_code = os.EX_UNAVAILABLE
+
+
 class InterruptedWorkError(TrackersError):
     """The worker is asked to leave before an event is handled; it stays for the next one."""
 
