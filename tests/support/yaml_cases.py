@@ -1,6 +1,7 @@
 """Configurations and actors that DRYTorch and we represent, made alike in two processes."""
 
 import dataclasses
+import importlib
 import importlib.util
 from collections.abc import Callable
 from typing import Any
@@ -104,10 +105,12 @@ def _tensors() -> dict[str, Any]:
     }
 
 
-def _frame() -> Any:
-    import pandas as pd  # type: ignore[import-not-found]  # an extra of nobody
-
-    return {"frame": pd.DataFrame({"a": range(20), "b": 0.5}), "series": pd.Series([1.0, 2.0])}
+def _frames() -> dict[str, Any]:
+    pandas = importlib.import_module("pandas")
+    return {
+        "frame": pandas.DataFrame({"a": range(20), "b": 0.5}),
+        "series": pandas.Series([1.0, 2.0]),
+    }
 
 
 def _cyclic_objects() -> Any:
@@ -158,7 +161,7 @@ CASES: dict[str, Callable[[], Any]] = {
     "list": lambda: [1, "two", None],
 }
 if importlib.util.find_spec("pandas") is not None:
-    CASES["frames"] = _frame
+    CASES["frames"] = _frames
 
 #: Representations of modules.
 ARCHITECTURES = {

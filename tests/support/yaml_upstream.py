@@ -4,6 +4,7 @@ import datetime
 import pathlib
 import sys
 import warnings
+from typing import Any
 
 warnings.simplefilter("ignore")
 
@@ -29,7 +30,7 @@ def main(par_dir: pathlib.Path) -> None:
         text = LiteralStr(architecture)
         tracker.notify(log_events.ModelRegistrationEvent(name, first, text))
 
-    def actor(name: str, model_name: str, metadata: object) -> None:
+    def actor(name: str, model_name: str, metadata: dict[str, Any]) -> None:
         tracker.notify(log_events.ActorRegistrationEvent(name, first, model_name, first, metadata))
 
     for name, make in CASES.items():

@@ -98,7 +98,7 @@ def test_architectures(theirs: Path, tmp_path: Path, name: str) -> None:
 
 def test_names_and_a_resumed_run(theirs: Path, tmp_path: Path) -> None:
     """Names of files are DRYTorch's, and a resumed run adds a configuration of its own."""
-    events = [start(run_id=RUN_ID, run_ts=FIRST)]
+    events: list[Event] = [start(run_id=RUN_ID, run_ts=FIRST)]
     for name in NAMES:
         events += [model(name), *(actor(source, name, {}) for source in NAMES)]
     resumed = start(run_id=RUN_ID, run_ts=SECOND, config={"resumed": True}, resumed=True)
