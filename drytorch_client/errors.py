@@ -38,8 +38,12 @@ class RegistryError(ClientError):
     """The registry of runs cannot be read or written."""
 
 
+class FirstRankError(ClientError):
+    """Rank 0 of a distributed training failed at something that the others wait for."""
+
+
 class ModuleAlreadyRegisteredError(ClientError):
-    """A module is registered twice in one run."""
+    """A module is registered twice in one run, or two under one name of a checkpoint."""
 
 
 class ModelNotRegisteredError(ClientError):
@@ -187,6 +191,10 @@ class RunWarning(ClientWarning):
 
 class ResumeWarning(ClientWarning):
     """There is nothing to resume, so that a new run is made."""
+
+
+class RanksWarning(ClientWarning):
+    """The processes of a distributed training report runs that do not belong together."""
 
 
 class TrainingWarning(ClientWarning):

@@ -15,6 +15,7 @@ from drytorch_client.config import ClientConfig
 from drytorch_client.defaults import default_trackers
 from drytorch_client.errors import (
     NoActiveExperimentError,
+    RanksWarning,
     ResumeWarning,
     RunAlreadyRecordedError,
 )
@@ -26,6 +27,10 @@ from drytorch_client.session import Plan
 from drytorch_client.subscriptions import Subscriptions
 
 ConfigT = TypeVar("ConfigT")
+_APART: Final = (
+    "Rank {rank} reports run {run}, which is not the other ranks': initialise torch.distributed "
+    "before create_run."
+)
 
 
 class Experiment(Generic[ConfigT]):
@@ -142,18 +147,20 @@ class Experiment(Generic[ConfigT]):
             InvalidNameError: the id is too long or has a character that is not allowed.
             RunAlreadyRecordedError: there is a run of this id, and `resume` is not set.
             RegistryError: the registry of runs cannot be read or written.
+            FirstRankError: one of these was raised in rank 0, and this is another one.
         """
         if run_id is not None:
             naming.check_name(run_id, "run")
         rank = ranks.current_rank()
         created = datetime.datetime.now()  # noqa: DTZ005 - DRYTorch's times are naive local ones
-        found: tuple[str, str, bool] | None = None
-        if rank == 0 or not ranks.is_distributed():
-            recorded = record and rank == 0
-            found = (self._resumed(run_id) if resume else None) or self._new(
-                run_id, created, record=recorded
-            )
-        given, run_uuid, resumed = ranks.from_first_rank(found)
+
+        def chosen() -> tuple[str, str, bool]:
+            found = self._resumed(run_id) if resume else None
+            return found or self._new(run_id, created, record=record and rank == 0)
+
+        given, run_uuid, resumed = ranks.from_first_rank(chosen)
+        if rank and self._ranks == "all" and not ranks.is_distributed():
+            warnings.warn(RanksWarning(_APART.format(rank=rank, run=given)), stacklevel=2)
         identity = RunIdentity(self.name, given, run_uuid, rank, socket.gethostname())
         return Run(self, identity, created, resumed=resumed, record=record and rank == 0)
 
@@ -223,5 +230,5 @@ class Experiment(Generic[ConfigT]):
             given = known[-1] if run_id is None else run_id
             run_uuid = self._unrecorded.get(given) or self.registry.run_uuid(given, resumed=True)
             return given, run_uuid, True
-        warnings.warn(ResumeWarning(message), stacklevel=3)
+        warnings.warn(ResumeWarning(message), stacklevel=5)  # the line that calls create_run
         return None

@@ -6,7 +6,10 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from drytorch_client.checkpoint import Checkpoints
+from drytorch_client import ranks
+from drytorch_client.checkpoint import MODEL, OPTIMIZER, Checkpoints, plain_module
+from drytorch_client.errors import ModuleAlreadyRegisteredError
+from drytorch_client.long_text import MAX_ARCHITECTURE, without_middle
 from drytorch_schemas.events import (
     LearningRateEvent,
     LoadModelEvent,
@@ -50,6 +53,7 @@ class Model:
         self.epoch = 0
         self.trainer = ""
         self.created_at: Final = datetime.datetime.now()  # noqa: DTZ005 - DRYTorch's times are naive local ones
+        self._modules: dict[str, Any] = {MODEL: module}
 
     def __repr__(self) -> str:
         return f"Model(name={self.name!r}, epoch={self.epoch})"
@@ -58,6 +62,22 @@ class Model:
     def checkpoints(self) -> Checkpoints:
         """Where the model's checkpoints lie."""
         return Checkpoints(self.run.folder("checkpoints"), self.name)
+
+    def bind_module(self, name: str, module: Any) -> None:
+        """Save and load another module with the model's own, such as a moving average of it.
+
+        Args:
+            name: its name in the checkpoint: its file is `<name>_state.pt`.
+            module: the module.
+
+        Raises:
+            ModuleAlreadyRegisteredError: the name is taken, also by the model or its optimizer.
+        """
+        if name in self._modules or name == OPTIMIZER:
+            raise ModuleAlreadyRegisteredError(
+                f"Model {self.name} saves something else as {name} already: choose another name."
+            )
+        self._modules[name] = module
 
     def save(self) -> None:
         """Save weights, and the optimizer's state where there is one; then report it.
@@ -69,11 +89,14 @@ class Model:
         self.run.require_active()
         if self.run.is_secondary:  # DRYTorch's rule: rank 0 saves
             return
-        location = self.checkpoints.save(self.epoch, self.module, self.optimizer)
+        location = self.checkpoints.save(self.epoch, self._modules, self.optimizer)
         self.run.emit(SaveModelEvent(location=str(location), **self._described()))
 
     def load(self, epoch: int = LAST) -> None:
         """Load weights, and the optimizer's state where there is one; then report it.
+
+        Where a process group is initialised all its processes must call this: they wait for one
+        another first, so that all load the same checkpoint.
 
         Args:
             epoch: the epoch at which it was saved; the last one saved by default.
@@ -85,8 +108,9 @@ class Model:
             InactiveRunError: the run is not active.
         """
         self.run.require_active()
+        ranks.wait_for_all(_device_index(self.module))
         found = self.checkpoints.last_epoch() if epoch == LAST else epoch
-        location = self.checkpoints.load(found, self.module, self.optimizer)
+        location = self.checkpoints.load(found, self._modules, self.optimizer)
         self.epoch = found
         self.run.emit(LoadModelEvent(location=str(location), **self._described()))
 
@@ -129,7 +153,7 @@ class Model:
             ModelRegistrationEvent(
                 model_name=self.name,
                 model_ts=self.created_at,
-                architecture_repr=_architecture(self.module),
+                architecture_repr=_architecture(plain_module(self.module)),
             )
         )
 
@@ -138,9 +162,15 @@ class Model:
         return {"model_name": self.name, "definition": definition, "epoch": self.epoch}
 
 
+def _device_index(module: Any) -> int | None:
+    device = next((each.device for each in module.parameters()), None)
+    index: int | None = getattr(device, "index", None)
+    return index
+
+
 def _architecture(module: Any) -> str:
-    """Return the module's repr; its class's name where that raises."""
+    """Return the module's repr, not too long for an event; its class's name where that raises."""
     try:
-        return repr(module).encode("utf-8", "backslashreplace").decode()
+        return without_middle(repr(module), MAX_ARCHITECTURE)
     except Exception:  # noqa: BLE001 - users' modules may raise anything when they are looked at
         return type(module).__name__

@@ -78,11 +78,27 @@ def enroll(sender: Sender) -> None:
     Args:
         sender: the child's sender.
     """
-    process = sys.modules.get("multiprocessing.process")
-    if process is not None and process.parent_process() is not None:
-        from multiprocessing.util import Finalize
+    at_child_end(sender.close, _EXIT_PRIORITY)
 
-        Finalize(None, sender.close, exitpriority=_EXIT_PRIORITY)
+
+def at_child_end(
+    do: Callable[[], object], priority: int = _EXIT_PRIORITY + 1
+) -> Callable[[], object]:
+    """Call something when this process ends, where that is a child of multiprocessing.
+
+    Args:
+        do: what to call.
+        priority: the highest is called first.
+
+    Returns:
+        What takes it back.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None:
+        return lambda: None
+    from multiprocessing.util import Finalize
+
+    return Finalize(None, do, exitpriority=priority).cancel
 
 
 def close_all() -> None:

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from drytorch_client.errors import RegistryError, RegistryWarning
 from drytorch_client.naming import default_run_id
+from drytorch_client.run_lock import RunLock, is_dead
 from drytorch_schemas.errors import LockUnsupportedError
 from drytorch_schemas.events import Status
 from drytorch_schemas.locks import FileLock
@@ -92,7 +93,7 @@ class RunRegistry:
         commit = last_commit()
         timestamp = default_run_id(created)
         with self._locked():
-            entries = self.load()
+            entries = self._ended(self.load())
             taken = {entry.get("id") for entry in entries}
             wanted = given = suffix(timestamp if run_id is None else run_id)
             number = 0
@@ -125,6 +126,14 @@ class RunRegistry:
                 raise RegistryError(f"Run {run_id} is not in {self.file}: was the file replaced?")
             self._write(entries)
 
+    def lock_of(self, run_id: str) -> RunLock:
+        """Return the lock to be held while a run is running.
+
+        Args:
+            run_id: the run.
+        """
+        return RunLock(self._lock_file(run_id))
+
     def run_uuid(self, run_id: str, *, resumed: bool) -> str:
         """Return the run's UUID, 32 hexadecimal digits, after writing it where it is a new one.
 
@@ -156,6 +165,18 @@ class RunRegistry:
             return uuid.UUID(self._uuid_file(run_id).read_text().strip()).hex
         except (OSError, ValueError):
             return None
+
+    def _ended(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Mark the runs as failed that were running when their process died."""
+        for entry in entries:
+            lock = self._lock_file(str(entry.get("id")))
+            if entry.get("status") == "running" and is_dead(lock):
+                entry["status"] = "failed"
+                lock.unlink(missing_ok=True)
+        return entries
+
+    def _lock_file(self, run_id: str) -> pathlib.Path:
+        return self.file.parent / f"{_file_name(run_id)}.running"
 
     def _uuid_file(self, run_id: str) -> pathlib.Path:
         return self.file.parent / f"{_file_name(run_id)}.uuid"

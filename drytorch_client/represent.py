@@ -24,7 +24,7 @@ CONFIG_DEPTH: Final = 1000  # DRYTorch's depth for objects in a config
 METADATA_DEPTH: Final = 10  # and in an actor's metadata
 _KEEP: Final = 10
 _MAX_LEVELS: Final = 24  # of nested containers: an envelope carries 32
-_MAX_SIZE: Final = 1 << 18  # characters in all, so that any config fits into an event
+_MAX_SIZE: Final = 1 << 18  # bytes in all, so that any config fits into an event
 _NODE_SIZE: Final = 8  # what a value costs at least
 _MIN_INT: Final = -(2**63)
 _MAX_INT: Final = 2**64 - 1
@@ -113,8 +113,7 @@ class _Representer:
             return self._scalar(obj)
         described = arrays.describe(obj, _KEEP)
         if described is not None:
-            self._room -= len(next(iter(described.values())))
-            return described
+            return {mark: self._text(text) for mark, text in described.items()}
         if not isinstance(obj, _CONTAINERS):
             return self._object(obj, depth if level < _MAX_LEVELS else 0, visited, level)
         return self._container(obj, depth, visited, level)
@@ -162,11 +161,11 @@ class _Representer:
 
     def _text(self, text: str) -> str:
         """Return a text that msgpack can carry, cut where the room ends."""
-        clean = hide_url_password(text.encode("utf-8", "backslashreplace").decode())
+        clean = hide_url_password(text.encode("utf-8", "backslashreplace").decode()).encode()
         if len(clean) > max(self._room, 0):
-            clean = clean[: max(self._room, 0)] + "..."
+            clean = clean[: max(self._room, 0)] + b"..."
         self._room -= len(clean)
-        return clean
+        return clean.decode("utf-8", "ignore")
 
     def _number(self, number: Any) -> Any:
         """Return a number as Python's own, as text where msgpack has none for it."""

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
-from drytorch_client import handed_over, scope
+from drytorch_client import exit_status, handed_over, scope
 from drytorch_client.actor import Actor
 from drytorch_client.errors import (
     InactiveRunError,
@@ -82,7 +82,7 @@ class Run(Reporting, Generic[ConfigT]):
     # ---- life
 
     def __enter__(self) -> Self:
-        self.start()
+        self._enter()
         return self
 
     def __exit__(
@@ -96,12 +96,19 @@ class Run(Reporting, Generic[ConfigT]):
     def start(self) -> None:
         """Start the run: report it, and start its trackers.
 
+        A run that nobody stops is stopped when the process ends: as `failed` after an error that
+        nobody caught, or after `sys.exit` with another code than 0, else as `completed`.
+
         Raises:
             NestedScopeError: another run of this process is active.
             InactiveRunError: the run is over.
         """
+        exit_status.watch()
+        self._enter()
+
+    def _enter(self) -> None:
         if self._status == "running":
-            warnings.warn(RunWarning(f"Run {self.id} is running already."), stacklevel=2)
+            warnings.warn(RunWarning(f"Run {self.id} is running already."), stacklevel=3)
             return
         if self._status != "created":
             raise InactiveRunError(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import atexit
 import os
 import pathlib
-import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from drytorch_client import messages
+from drytorch_client import exit_status, messages, process_exit
 from drytorch_client.broker_address import endpoint_of
 from drytorch_client.config import ClientConfig
 from drytorch_client.current_trackers import CurrentTrackers
@@ -82,6 +81,9 @@ class Session:
         self._pid = os.getpid()
         self._started = time.monotonic()
         self._stopped = False
+        registry, run_id = plan.registry, plan.identity.run_id
+        self._lock = None if registry is None else registry.lock_of(run_id)
+        self._forget_child_end: Callable[[], object] = lambda: None
         self.summary: Final[dict[str, Any]] = {}
 
     def start(
@@ -96,11 +98,16 @@ class Session:
         """
         plan = self._plan
         self.write_status("running")
+        if self._lock is not None:
+            self._lock.take()
         atexit.register(self._stop_at_exit)
+        self._forget_child_end = process_exit.at_child_end(self._stop_at_exit)
         self._make_current(declarations, trackers)
         if self._sender is None:
             return
         self._sender.on_new_journal(self.publisher.emit_again)
+        if self._secondary:
+            return
         since = time.time_ns()
         self.publisher.emit(event)
         self._start_workers(declarations, since)
@@ -119,25 +126,35 @@ class Session:
             return
         self._stopped = True
         atexit.unregister(self._stop_at_exit)
+        self._forget_child_end()
         self._finish_passes()
         if status == "failed":
             self.publisher.drop_held()
-        identity = self._plan.identity
-        summary = represent_summary(self.summary)
-        self.publisher.emit(
-            StopExperimentEvent(
-                exp_name=identity.experiment,
-                run_id=identity.run_id,
-                status=status,
-                summary=summary,
-            )
-        )
+        self.publisher.release()
+        if not self._secondary:
+            self.publisher.emit(self._stop_event(status))
         self.write_status(status)
+        if self._lock is not None:
+            self._lock.give_back()
         if self._current is not None:
             self._current.leave()
         if self._sender is not None:
             self._sender.forget_listener(self.publisher.emit_again)
             self._wait_and_say(self._sender, status)
+
+    @property
+    def _secondary(self) -> bool:
+        """Whether another process reports the run's start and end, and has its workers."""
+        return self._plan.identity.rank > 0
+
+    def _stop_event(self, status: Status) -> StopExperimentEvent:
+        identity = self._plan.identity
+        return StopExperimentEvent(
+            exp_name=identity.experiment,
+            run_id=identity.run_id,
+            status=status,
+            summary=represent_summary(self.summary),
+        )
 
     def flush(self, timeout: float) -> bool:
         """Wait until what was accepted so far is acknowledged.
@@ -209,6 +226,8 @@ class Session:
             # a broker that is just being started is not away yet
             until = min(until, max(now + config.away_wait, self._started + config.exit_wait))
         sender.flush(max(until - time.monotonic(), 0.0))
+        if self._secondary:
+            return  # rank 0 says how the run ended; what waits here is told when the process ends
         left = local_supervisor().wait(self._workers, max(until - time.monotonic(), 0.0))
         messages.say_end(
             identity.experiment,
@@ -220,9 +239,8 @@ class Session:
         )
 
     def _stop_at_exit(self) -> None:
-        """Stop a run that nobody stopped; the interpreter keeps an error that ended the script."""
-        failed = getattr(sys, "last_value", None) is not None and not hasattr(sys, "ps1")
-        self.stop("failed" if failed else "completed")
+        """Stop a run that nobody stopped."""
+        self.stop("failed" if exit_status.has_failed() else "completed")
 
 
 def _listed(spec: WorkerSpec) -> WorkerSpec:

@@ -235,24 +235,6 @@ def test_disabled(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize(("ranks", "reports"), [("0", False), ("all", True)])
-def test_other_ranks(
-    recorded: Recorded,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    ranks: Any,
-    reports: bool,  # noqa: FBT001 - a parameter of the test
-) -> None:
-    """A rank other than 0 reports only where all are to, is not recorded, and saves nothing."""
-    monkeypatch.setenv("RANK", "1")
-    experiment = Experiment(None, name="Exp", par_dir=tmp_path, ranks=ranks)
-    with experiment.create_run(run_id="r") as run:
-        run.register_model(torch.nn.Linear(1, 1)).save()
-    assert bool(recorded.sender.events) == reports
-    assert {identity.rank for identity in recorded.sender.identities} == ({1} if reports else set())
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_messages(recorded: Recorded, tmp_path: Path, capsys: Any) -> None:
     """A run says where its results go and how it ended, in one line each."""
     experiment = Experiment(None, name="Exp", par_dir=tmp_path)
