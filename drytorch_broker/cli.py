@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import importlib.metadata
 import json
 import sys
 from pathlib import Path
@@ -52,6 +53,21 @@ JournalOption = Annotated[
 BrokerOption = Annotated[
     str | None, typer.Option("--broker", help="URL of the broker, instead of its journal.")
 ]
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        print(f"drytorch-broker {importlib.metadata.version('drytorch-bus')}")
+        raise typer.Exit(exit_codes.OK)
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # the callback does it all
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None: ...
 
 
 def _journal(path: Path | None) -> Path:

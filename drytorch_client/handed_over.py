@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from drytorch_client import messages
 from drytorch_client.declarations import Declaration, declare_named, full_target
 from drytorch_client.defaults import switched
 from drytorch_client.errors import HandoverVariableError
@@ -28,12 +29,32 @@ def with_handed_over(declarations: Sequence[Declaration]) -> list[Declaration]:
     found = [switched(each) for each in declarations]
     for entry in _entries():
         declared = declare_named(str(entry["target"]))
-        if full_target(declared.target) in {full_target(each.target) for each in found}:
+        options = dict(entry.get("options") or {})
+        by_target = {full_target(each.target): each for each in found}
+        subscribed = by_target.get(full_target(declared.target))
+        if subscribed is not None:
+            _tell_unused(subscribed, options)
             continue
         name = _free_name(declared.name, {each.name for each in found})
-        options = dict(entry.get("options") or {})
         found.append(declared.model_copy(update={"name": name, "kwargs": options}))
     return found
+
+
+def _tell_unused(subscribed: Declaration, options: Mapping[str, Any]) -> None:
+    own = subscribed.kwargs
+    unused = [name for name, value in options.items() if not _same(own.get(name), value)]
+    if unused:
+        messages.warn(
+            f"the training has {subscribed.name} already, with options of its own: "
+            f"{', '.join(unused)} given to `drytorch run` has no effect"
+        )
+
+
+def _same(own: Any, given: Any) -> bool:
+    """Tell whether a declared argument, a path in its plain form too, is what the command gave."""
+    if isinstance(own, Mapping) and len(own) == 1:
+        (own,) = own.values()
+    return str(own) == str(given)
 
 
 def _entries() -> list[Mapping[str, Any]]:

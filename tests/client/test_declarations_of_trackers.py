@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import importlib.metadata
+import json
 import pathlib
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from sqlalchemy import create_engine
 
-from drytorch_client import plain
+from drytorch_client import messages, plain
 from drytorch_client.declarations import Declaration, declare, full_target
 from drytorch_client.errors import (
     HandoverVariableError,
@@ -331,6 +332,21 @@ def test_handed_over_trackers(monkeypatch: pytest.MonkeyPatch) -> None:
         *subscribed,
         Declaration(name="MemoryTracker_1", target="memory", kwargs={"size": 3}),
     ]
+
+
+def test_handed_over_options_that_lose(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Options of the command that the script's own tracker overrides are named in one line."""
+    monkeypatch.setattr(messages._Said, "warnings", set())
+    subscribed = [declare(CSVDumper(par_dir=pathlib.Path("/p")))]
+    for option, lines in (("/p", 0), ("/q", 1)):
+        handed = [{"target": "csv", "options": {"par_dir": option}}]
+        monkeypatch.setenv("DRYTORCH_TRACKERS", json.dumps(handed))
+        assert with_handed_over(subscribed) == subscribed
+        err = capsys.readouterr().err
+        assert err.count("\n") == lines
+        assert not lines or "par_dir given to `drytorch run` has no effect" in err
 
 
 @pytest.mark.parametrize("text", ["csv", "{}", "[1]", '[{"name": "csv"}]'])

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from dead_spools import leave_a_spool
 from drytorch_client.workers.owed import owed_file, put
-from drytorch_schemas import events, records, spool_files
+from drytorch_schemas import events
 from drytorch_schemas.endpoint import default_endpoint
-from drytorch_schemas.folders import journal_dir, spool_dir
-from drytorch_schemas.frames import array_of
+from drytorch_schemas.folders import journal_dir
 from drytorch_trackers.cli import main
 from feeding import Run
 from hosts import BIN, Host, eventually
-from producing import TOKEN, Broker, Producer
+from producing import Broker, Producer
 from working import CSV, rows, spec_of
 
 Maker = Callable[[Run], Producer]
@@ -227,23 +227,6 @@ def test_run_ends_as_the_training_ends(host: Host, code: int) -> None:
     ]
 
 
-def leave_a_spool(run: Run, payloads: list[bytes], *, journal: str = "", broker: str = "") -> Path:
-    """Write the spool of a producer that is dead."""
-    producer = run.origin.producer
-    folder = spool_files.spool_folder(spool_dir(), producer)
-    meta = spool_files.SpoolMeta(
-        producer=producer, token=TOKEN, host="here", pid=1, journal=journal, broker=broker
-    )
-    spool_files.write_meta(folder, meta)
-    spool_files.lock_path(folder).touch()
-    header = records.Header(records.SPOOL, producer, 1, 5, 1)
-    body = array_of(payloads)
-    (folder / spool_files.segment_name(1)).write_bytes(
-        records.encode_header(header) + records.encode_record(records.BATCH, 1, body, 5)
-    )
-    return folder
-
-
 def test_sync(host: Host, tmp_path: Path) -> None:
     """What a killed training spooled and its owed worker had to do is done by one command."""
     assert host.drytorch("sync").stdout == "Nothing is left to deliver.\n"
@@ -252,7 +235,7 @@ def test_sync(host: Host, tmp_path: Path) -> None:
     put(spec_of(host, default_endpoint(journal_dir()).url, "csv"))
     synced = host.drytorch("sync")
     assert (synced.returncode, synced.stderr) == (0, "")
-    assert synced.stdout == "1 spools delivered, 1 workers ended.\n"
+    assert synced.stdout == "1 spool delivered, 1 worker ended.\n"
     assert rows(tmp_path / "out" / CSV) == 6
     assert not spool.exists()
     assert not owed_file("worker").exists()
@@ -270,7 +253,7 @@ def test_sync_to_a_broker_by_its_url(
     spool = leave_a_spool(run, payloads, broker=broker.url)
     synced = host.drytorch("sync")
     assert (synced.returncode, synced.stderr) == (0, "")
-    assert synced.stdout == "1 spools delivered, 0 workers ended.\n"
+    assert synced.stdout == "1 spool delivered, 0 workers ended.\n"
     assert not spool.exists()
     listed = host.drytorch("runs", "--broker", broker.url).stdout
     assert listed.splitlines()[1].split()[:4] == ["Exp", "r", "completed", "8"]

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
 from drytorch_trackers import exit_codes
-from drytorch_trackers.cli import replay, run, runs, sync, tail, track, verify, workers
+from drytorch_trackers.cli import (
+    doctor,
+    replay,
+    run,
+    runs,
+    sync,
+    tail,
+    track,
+    verify,
+    workers,
+)
 from drytorch_trackers.terminal import printable
 
 _EPILOG: Final = """\b
@@ -35,7 +46,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for module in (run, track, replay, tail, runs, verify, workers, sync):
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        print(f"drytorch {importlib.metadata.version('drytorch-bus')}")
+        raise typer.Exit(exit_codes.OK)
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # the callback does it all
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None: ...
+
+
+for module in (run, track, replay, tail, runs, verify, workers, sync, doctor):
     app.command(epilog=module.EPILOG, **module.SETTINGS)(module.command)
 
 #: typer brings click along under different names; its own classes derive from click's.

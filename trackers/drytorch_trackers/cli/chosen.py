@@ -63,6 +63,22 @@ def build(targets: Sequence[str], given: Sequence[str]) -> dict[str, Tracker]:
     return built
 
 
+def places(targets: Sequence[str], given: Sequence[str], par_dir: Path) -> str:
+    """Return trackers with the folders that they write under, in words.
+
+    Args:
+        targets: as `arguments_of`.
+        given: as there.
+        par_dir: where those write that were given no folder of their own.
+    """
+    folders: dict[Path, list[str]] = {}
+    for target, (_, arguments) in arguments_of(targets, given).items():
+        folders.setdefault(Path(arguments.get("par_dir") or par_dir), []).append(target)
+    return "; ".join(
+        f"{', '.join(names)} under {folder.absolute()}" for folder, names in folders.items()
+    )
+
+
 def writable(folder: Path) -> Path:
     """Return a folder made absolute, after making it and looking whether it can be written to.
 

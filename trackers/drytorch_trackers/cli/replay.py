@@ -14,6 +14,7 @@ import typer
 
 from drytorch_trackers import exit_codes
 from drytorch_trackers.cli import parameters
+from drytorch_trackers.wording import plural
 
 if TYPE_CHECKING:
     from drytorch_schemas.topics import TopicFilter
@@ -71,7 +72,7 @@ def command(  # noqa: PLR0913, PLR0917  # each is an option of the command
     Replaying twice adds nothing; the same command completes a replay that was interrupted.
     """
     from drytorch_schemas.topics import TopicFilter
-    from drytorch_trackers.cli.chosen import build, writable
+    from drytorch_trackers.cli.chosen import build, places, writable
     from drytorch_trackers.errors import WorkError
     from drytorch_trackers.journal_files import JournalFiles
     from drytorch_trackers.replay import ReplayOptions
@@ -81,19 +82,20 @@ def command(  # noqa: PLR0913, PLR0917  # each is an option of the command
     if bool(to) == listing:
         raise WorkError("Give --to TRACKER, or --list, and not both.", exit_codes.USAGE)
     trackers = build(to or [], option or [])
+    where = places(to or [], option or [], par_dir)
     wanted = TopicFilter(experiment, run)
     if broker is not None:
         with _of_broker(broker, wanted) as (records, size):
             if listing:
                 return _list(records, wanted)
             options = ReplayOptions(writable(par_dir), wanted, speed.factor, sys.stderr.isatty())
-            return _feed(_counted(records, size, trackers), trackers, options)
+            return _feed(_counted(records, size, trackers), trackers, options, where)
     files = JournalFiles(paths or [])
     if listing:
         code = _list(files, wanted)
     else:
         options = ReplayOptions(writable(par_dir), wanted, speed.factor, sys.stderr.isatty())
-        code = _feed(_measured(files, trackers), trackers, options)
+        code = _feed(_measured(files, trackers), trackers, options, where)
     return _report_damage(files, code)
 
 
@@ -107,7 +109,7 @@ def _of_broker(url: str, wanted: TopicFilter) -> Iterator[tuple[Iterable[Record]
 
 
 def _feed(
-    records: Iterable[Record], trackers: Mapping[str, Tracker], options: ReplayOptions
+    records: Iterable[Record], trackers: Mapping[str, Tracker], options: ReplayOptions, where: str
 ) -> int:
     from drytorch_trackers.cli.leaving import on_signals
     from drytorch_trackers.hosted import Pace
@@ -119,9 +121,7 @@ def _feed(
     if done.interrupted:
         _say("Interrupted: the same command completes it.")
         return exit_codes.INTERRUPTED
-    names = ", ".join(trackers)
-    runs = "1 run" if done.runs == 1 else f"{done.runs} runs"
-    print(f"{done.events} events of {runs} went to {names} under {options.par_dir}.")
+    print(f"{plural(done.events, 'event')} of {plural(done.runs, 'run')} went to {where}.")
     return exit_codes.DEAD_LETTERS if done.failures else exit_codes.OK
 
 

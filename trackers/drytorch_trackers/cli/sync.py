@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from drytorch_trackers import exit_codes
+from drytorch_trackers.wording import plural
 
 if TYPE_CHECKING:
     from drytorch_client.workers.supervisor import LocalWorker
@@ -48,6 +49,7 @@ def command(
     left = spools.deliver(found, until)
     workers = _start()
     running = _wait(workers, until)
+    _name_handed_over()
     _tell(len(found), len(left), workers, running)
     for each in left:
         _say(each)
@@ -61,7 +63,22 @@ def _start() -> list[LocalWorker]:
     from drytorch_client.workers import owed
     from drytorch_client.workers.supervisor import local_supervisor
 
-    return [local_supervisor().start(each.spec, quiet=True) for each in owed.pending()]
+    pending = [each for each in owed.pending() if each.spec.startable]
+    return [local_supervisor().start(each.spec, quiet=True) for each in pending]
+
+
+def _name_handed_over() -> None:
+    """Name the workers whose tracker is defined in a script: what was handed over is in no file."""
+    from drytorch_client.workers import owed
+
+    for each in owed.pending():
+        if not each.spec.startable:
+            trackers = " and ".join(tracker.target for tracker in each.spec.declarations)
+            _say(
+                f"Worker {each.spec.name} needs {trackers} of a training's script, and only that "
+                f"training starts it again; if it is gone, put the class into a module, give it "
+                f"the run by `drytorch replay`, and remove {each.file}."
+            )
 
 
 def _wait(workers: list[LocalWorker], until: float) -> list[LocalWorker]:
@@ -77,7 +94,8 @@ def _tell(found: int, left: int, workers: list[LocalWorker], running: list[Local
     if not found and not workers:
         print("Nothing is left to deliver.")
         return
-    print(f"{found - left} spools delivered, {len(workers) - len(running)} workers ended.")
+    delivered, ended = plural(found - left, "spool"), plural(len(workers) - len(running), "worker")
+    print(f"{delivered} delivered, {ended} ended.")
     for each in workers:
         if each in running:
             _say(f"Worker {each.spec.name} goes on in the background: see `drytorch workers`.")
