@@ -163,6 +163,9 @@ CASES: dict[str, Callable[[], Any]] = {
 if importlib.util.find_spec("pandas") is not None:
     CASES["frames"] = _frames
 
+#: Plain data as DRYTorch's representation never gives it: longer sequences than it keeps.
+RAW: dict[str, Any] = {"30": list(range(30)), "31": list(range(31)), "text": ["0123456789"] * 30}
+
 #: Representations of modules.
 ARCHITECTURES = {
     "net": "Net()",

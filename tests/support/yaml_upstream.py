@@ -12,7 +12,7 @@ from drytorch.core import log_events  # noqa: E402 - not before the warnings are
 from drytorch.trackers.yaml import YamlDumper  # noqa: E402 - as above
 from drytorch.utils.repr_utils import LiteralStr, recursive_repr  # noqa: E402 - as above
 
-from yaml_cases import ARCHITECTURES, CASES, LATER, NAMES, TS  # noqa: E402 - as above
+from yaml_cases import ARCHITECTURES, CASES, LATER, NAMES, RAW, TS  # noqa: E402 - as above
 
 
 def main(par_dir: pathlib.Path) -> None:
@@ -40,6 +40,8 @@ def main(par_dir: pathlib.Path) -> None:
     for name, text in ARCHITECTURES.items():
         start(name, None, first)
         model("net", text)
+    start("raw", None, first)
+    actor("actor", "net", RAW)
     start("2025-08-01@12h54m21s", None, first)
     for name in NAMES:
         model(name, "Net()")

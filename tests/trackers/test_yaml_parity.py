@@ -12,7 +12,7 @@ from deliveries import RUN, deliver, files, origin, start
 from drytorch_client.represent import CONFIG_DEPTH, represent
 from drytorch_schemas.events import ActorRegistrationEvent, Event, ModelRegistrationEvent
 from drytorch_trackers import TrackerContext, YamlDumper, read_yaml
-from yaml_cases import ARCHITECTURES, CASES, LATER, NAMES, TS
+from yaml_cases import ARCHITECTURES, CASES, LATER, NAMES, RAW, TS
 
 SCRIPT = Path(yaml_cases.__file__).with_name("yaml_upstream.py")
 FIRST, SECOND = map(datetime.datetime.fromisoformat, (TS, LATER))
@@ -94,6 +94,12 @@ def test_architectures(theirs: Path, tmp_path: Path, name: str) -> None:
     assert written == of_run(theirs, name)
     (path,) = [path for path in written if path.endswith("architecture.yaml")]
     assert read_yaml(tmp_path / path) == text
+
+
+def test_long_sequences(theirs: Path, tmp_path: Path) -> None:
+    """The longest sequence on one line is DRYTorch's."""
+    written = write(tmp_path, "raw", start(run_id="raw", run_ts=FIRST), actor("actor", "net", RAW))
+    assert written == of_run(theirs, "raw")
 
 
 def test_names_and_a_resumed_run(theirs: Path, tmp_path: Path) -> None:
