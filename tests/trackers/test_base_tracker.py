@@ -109,6 +109,21 @@ def test_current_is_per_class() -> None:
         Parent.get_current()
 
 
+def test_a_tracker_without_content_is_current_too() -> None:
+    """An object that counts as false is what `get_current` returns like any other."""
+
+    class Empty(Tracker):
+        def __len__(self) -> int:
+            return 0
+
+    tracker = Empty()
+    tracker.make_current()
+    try:
+        assert Empty.get_current() is tracker
+    finally:
+        tracker.reset_current()
+
+
 def test_current_knows_its_run(tmp_path: Path) -> None:
     """The training process makes an object current with what it knows of the run."""
     tracker = Tracker()

@@ -127,7 +127,7 @@ class Tracker:
         from drytorch_client.current_trackers import CurrentTrackers
         from drytorch_client.errors import TrackerNotUsedError
 
-        current = _CURRENT.get(cls) or CurrentTrackers.declared(cls)
+        current = _CURRENT[cls] if cls in _CURRENT else CurrentTrackers.declared(cls)
         if not isinstance(current, cls):
             raise TrackerNotUsedError(
                 f"No {cls.__name__} is subscribed in a current run: "
