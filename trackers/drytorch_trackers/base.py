@@ -23,6 +23,7 @@ class Tracker:
         kinds: the kinds of events wanted, None for all.
         wants_live: whether `BatchProgressEvent` is wanted also while a pass is under way.
         wants_whole_run: whether a restart or a late start should give the run from its start.
+        wants_ranks: whether what other ranks than 0 report is wanted, under `ranks='all'`.
         keeps: the kinds of events that `find_missing` can look for in what was written.
         delivery: what is being handled.
         context: where the tracker runs, after `setup`.
@@ -34,6 +35,7 @@ class Tracker:
     kinds: ClassVar[frozenset[str] | None] = None
     wants_live: ClassVar[bool] = False
     wants_whole_run: ClassVar[bool] = False
+    wants_ranks: ClassVar[bool] = False
     keeps: ClassVar[frozenset[str]] = frozenset()
 
     delivery: Delivery

@@ -162,7 +162,8 @@ class Engine:
             return
         delivery = Delivery(envelope)
         for each in self.hosted:
-            if each.tracker.wants_live and each.wants(envelope.kind, unknown=False):
+            wanted = each.tracker.wants_live and self._fits(each, delivery)
+            if wanted and each.wants(envelope.kind, unknown=False):
                 each.handle_live(delivery)
 
     def flush(self) -> None:
@@ -233,6 +234,8 @@ class Engine:
 
     def _fits(self, hosted: HostedTracker, delivery: Delivery) -> bool:
         """Tell whether a tracker gets it: of what is replayed most want the context only."""
+        if delivery.envelope.origin.rank and not hosted.tracker.wants_ranks:
+            return False
         if not delivery.replayed or hosted.tracker.wants_whole_run:
             return True
         return delivery.envelope.kind in CONTEXT_KINDS

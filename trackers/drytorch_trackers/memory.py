@@ -21,6 +21,7 @@ class MemoryTracker(Tracker):
     """
 
     wants_live = True
+    wants_ranks = True
 
     def __init__(self) -> None:
         self.deliveries: list[Delivery] = []

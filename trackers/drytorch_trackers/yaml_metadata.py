@@ -24,6 +24,7 @@ class YamlDumper(Tracker):
     """
 
     folder_name: ClassVar[str] = "metadata"
+    wants_ranks: ClassVar[bool] = True  # each has a folder of its own
     kinds: ClassVar[frozenset[str]] = KINDS | {"RunLost"}
     keeps: ClassVar[frozenset[str]] = KINDS
 
