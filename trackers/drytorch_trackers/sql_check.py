@@ -110,7 +110,7 @@ def _metrics(connection: Connection, wanted: set[int]) -> Counter[_Key]:
         for numbers in _batches(wanted):
             query = select(columns.source_id, columns.epoch, step, columns.metric_name)
             rows = connection.execute(query.where(columns.source_id.in_(numbers)))
-            found.update(row._tuple() for row in rows)  # noqa: SLF001 - public in all but name
+            found.update((row[0], row[1], row[2], row[3]) for row in rows)
     return found
 
 

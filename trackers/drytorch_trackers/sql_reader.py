@@ -139,7 +139,7 @@ def _sources(connection: Connection, run_rows: list[int], model: str) -> dict[in
         .where(sources.c.run_table_id.in_(run_rows), sources.c.model_name == model)
         .order_by(sources.c.row_id)
     )
-    return dict(connection.execute(query).tuples().all())
+    return dict(iter(connection.execute(query)))
 
 
 def _values(
@@ -189,7 +189,7 @@ def _unfit(connection: Connection, wanted: list[int], max_epoch: int) -> Iterabl
 
 def _streamed(connection: Connection, query: sqlalchemy.Select[Any]) -> Iterator[_Value]:
     found = connection.execution_options(yield_per=_CHUNK).execute(query)
-    rows: Iterator[Any] = iter(found.tuples())
+    rows: Iterator[Any] = map(tuple, found)
     return rows
 
 
