@@ -178,8 +178,8 @@ def test_again_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """A second replay writes no file at all."""
     happened = [event for event in EVENTS if event != EVENTS[3]]  # its file is replaced later on
     write(tmp_path, happened)
-    monkeypatch.setattr("drytorch_trackers.durable.write", pytest.fail)
-    write(tmp_path, happened)
+    monkeypatch.setattr("drytorch_trackers.durable.write", lambda *_: pytest.fail("written again"))
+    feed(YamlDumper(), deliver(happened), tmp_path)
 
 
 def test_replay_in_another_time_zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
