@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
+from drytorch_client import notebook
 from drytorch_client.declarations import Declaration
 from drytorch_client.errors import FailedOptionalImportWarning, InvalidModeError
 from drytorch_client.subscriptions import Subscription
@@ -35,6 +36,8 @@ _SWITCHES: Final = "drytorch_trackers.console_switches"
 _METRICS, _EPOCH, _TRAINING = 21, 23, 28
 #: The modes whose runs are described in YAML files.
 _DESCRIBED: Final = ("standard", "hydra")
+#: Names of packages that differ from their module's.
+_PACKAGES: Final = {"yaml": "PyYAML"}
 _Options = dict[str, Any]
 
 
@@ -45,7 +48,7 @@ class _Defaults:
 
 
 def init_trackers(mode: Mode = "standard") -> None:
-    """Choose the default trackers; what was chosen or added before is undone.
+    """Choose the default trackers; what was chosen, added or switched before is undone.
 
     Args:
         mode: `standard`, `hydra`, `minimal` or `none`.
@@ -54,6 +57,9 @@ def init_trackers(mode: Mode = "standard") -> None:
         InvalidModeError: there is no such mode.
     """
     chosen = _of_mode(mode, "")
+    switches = sys.modules.get(_SWITCHES)
+    if switches is not None:
+        switches.forget()
     _Defaults.trackers = {each.name: Subscription(each) for each in chosen}
 
 
@@ -91,16 +97,18 @@ def forget_mode() -> None:
 
 
 def switched(declaration: Declaration) -> Declaration:
-    """Return a default console's declaration with what was switched in this process since.
+    """Return a default tracker's declaration with what is known of this process by now.
 
     Args:
-        declaration: of any tracker; only the console's changes.
+        declaration: of any tracker; only console and progress named by text change.
     """
+    now: _Options = {}
     switches = sys.modules.get(_SWITCHES)
-    if declaration.target != "console" or switches is None:
-        return declaration
-    kwargs = declaration.kwargs | switches.switched()
-    return declaration.model_copy(update={"kwargs": kwargs})
+    if declaration.target == "console" and switches is not None:
+        now = switches.switched()
+    elif declaration.target == "progress" and notebook.has_widgets():
+        now = {"notebook": True}
+    return declaration.model_copy(update={"kwargs": declaration.kwargs | now})
 
 
 def _chosen() -> dict[str, Subscription]:
@@ -112,7 +120,7 @@ def _chosen() -> dict[str, Subscription]:
 
 
 def _of_mode(mode: str, where: str) -> list[Declaration]:
-    bars = importlib.util.find_spec("tqdm") is not None
+    bars = mode == "none" or _installed("tqdm", "No progress bars are drawn")
     modes: dict[str, tuple[_Options, _Options] | None] = {
         "standard": ({"verbosity": _EPOCH if bars else _METRICS}, {}),
         "hydra": (
@@ -138,8 +146,19 @@ def _of_mode(mode: str, where: str) -> list[Declaration]:
 
 
 def _metadata() -> list[Declaration]:
-    if importlib.util.find_spec("yaml") is None:
-        message = "Configuration and metadata are not written to YAML files: pip install PyYAML."
-        warnings.warn(FailedOptionalImportWarning(message), stacklevel=2)
+    if not _installed("yaml", "Configuration and metadata are not written to YAML files"):
         return []
     return [Declaration(name=METADATA, target="yaml")]
+
+
+def _installed(module: str, without: str) -> bool:
+    """Tell whether a default tracker's library is there; warn where it is not."""
+    try:
+        found = importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # hidden on purpose, or half of it is left
+        found = False
+    if not found:
+        package = _PACKAGES.get(module, module)
+        message = f"{without}, because {module} cannot be imported: pip install {package}."
+        warnings.warn(FailedOptionalImportWarning(message), stacklevel=4)
+    return found

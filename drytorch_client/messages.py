@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 import pathlib
 import re
+import select
 import sys
 from collections.abc import Sequence
 from typing import ClassVar, Final, TextIO
 
 _PREFIX: Final = "drytorch: "
+_PATIENCE: Final = 0.2  # seconds that a line waits for a stream that takes nothing
 #: Control characters, lone surrogates, and marks that reorder the text around them.
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -37,8 +39,25 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
     def stream(self) -> TextIO:  # type: ignore[override]  # StreamHandler has a plain attribute
         return sys.stderr
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line, unless that would hold up the training: a stopped terminal, a full pipe."""
+        if _takes_more(self.stream):
+            super().emit(record)
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the base class's name
         """Say nothing: a closed stderr must not disturb a training."""
+
+
+def _takes_more(stream: TextIO | None) -> bool:
+    """Tell whether a stream would take a line now."""
+    try:
+        descriptor = stream.fileno()  # type: ignore[union-attr]  # None, where stderr is closed
+    except Exception:  # noqa: BLE001 - a notebook's or a test's stream may have none, or raise
+        return True
+    try:
+        return bool(select.select([], [descriptor], [], _PATIENCE)[1])
+    except (OSError, ValueError):  # closed, or a number that `select` cannot take
+        return True
 
 
 def _made() -> logging.Logger:

@@ -205,6 +205,7 @@ def test_declaration() -> None:
         "leave": False,
         "enable_training_bar": False,
         "file": "stdout",
+        "notebook": False,
     }
     with pytest.raises(ValueError, match="Stream 'stdlog' is unknown"):
         TqdmLogger(file="stdlog")  # type: ignore[arg-type]  # the mistake that is tested

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Final, Literal, TextIO
 
+from drytorch_client import defaults
 from drytorch_trackers.console_format import (
     LOGGER_NAME,
     ConsoleHandler,
@@ -25,13 +26,33 @@ _switched: Final[dict[str, Any]] = {}
 
 
 def switched() -> dict[str, Any]:
-    """Return what was switched in this process, as options of the console tracker."""
-    return dict(_switched)
+    """Return what was switched in this process, as options of the console tracker.
+
+    A worker cannot write to a stream that was opened here: it prints nothing then, and its lines
+    come to this process's logger, whose handler has the stream.
+    """
+    options = dict(_switched)
+    if "stream" in options and name_of(options["stream"]) is None:
+        options["stream"] = None
+    return options
+
+
+def forget() -> None:
+    """Undo what was switched in this process."""
+    disable_propagation()
+    for handler in [each for each in logger.handlers if isinstance(each, ConsoleHandler)]:
+        logger.removeHandler(handler)
+    logger.setLevel(logging.NOTSET)
+    _switched.clear()
 
 
 def get_verbosity() -> int:
-    """Return the level below which lines are not shown."""
-    return logger.level
+    """Return the level below which lines are not shown, also where only the mode has set it."""
+    if "verbosity" in _switched:
+        return logger.level
+    subscribed = defaults.default_trackers().get(defaults.CONSOLE)
+    options = {} if subscribed is None else subscribed.current().kwargs
+    return int(options.get("verbosity", logger.level))
 
 
 def set_verbosity(level_no: int) -> None:
@@ -74,7 +95,7 @@ def set_formatter(style: FormatterStyle) -> None:
 
 
 def enable_default_handler(stream: StreamName | TextIO = "stderr") -> None:
-    """Print lines to a stream, in the default format and from every level on.
+    """Print lines to a stream, in the default format, and hand them to no other logger.
 
     Args:
         stream: name of a standard stream, or an open text stream.
@@ -86,7 +107,8 @@ def enable_default_handler(stream: StreamName | TextIO = "stderr") -> None:
     logger.setLevel(logging.NOTSET)
     logger.propagate = False
     _switched.clear()
-    _switched["stream"] = name_of(stream) or stream
+    given = name_of(stream) or stream
+    _switched.update(stream=given, formatter="drytorch", propagate=False)
 
 
 def disable_default_handler() -> None:
@@ -94,7 +116,8 @@ def disable_default_handler() -> None:
     logger.setLevel(logging.NOTSET)
     logger.handlers.clear()
     logger.addHandler(logging.NullHandler())
-    _switched.clear()
+    for key in ("verbosity", "formatter"):
+        _switched.pop(key, None)
     _switched["stream"] = None
 
 
@@ -105,7 +128,7 @@ def enable_propagation(deduplicate_stream: bool = True) -> None:  # noqa: FBT001
         deduplicate_stream: keep them from those of its handlers that print to the same stream.
     """
     logger.propagate = True
-    _switched["propagate"] = True
+    _switched.update(propagate=True, deduplicate_stream=deduplicate_stream)
     if not deduplicate_stream:
         return
     own = [each.stream for each in logger.handlers if isinstance(each, logging.StreamHandler)]

@@ -8,6 +8,7 @@ from typing import Any, Final, TextIO
 
 from tqdm import tqdm
 
+from drytorch_client.notebook import has_widgets
 from drytorch_schemas import events
 from drytorch_trackers import terminal
 from drytorch_trackers.base import Delivery, Tracker, TrackerContext
@@ -155,6 +156,8 @@ class TqdmLogger(Tracker):
         leave: bool = True,  # noqa: FBT001, FBT002  # DRYTorch's own signature
         enable_training_bar: bool = False,  # noqa: FBT001, FBT002  # DRYTorch's own signature
         file: StreamName | TextIO = "stderr",
+        *,
+        notebook: bool | None = None,
     ) -> None:
         """Initialize.
 
@@ -163,7 +166,10 @@ class TqdmLogger(Tracker):
             enable_training_bar: draw a second bar that counts the training's epochs. Use it only
                 where two bars are supported and nothing else prints.
             file: `stderr`, `stdout` or an open text stream.
+            notebook: the output is a notebook's cell, where bars of passes that would vanish are
+                not drawn. None: as it is in the process that subscribes the tracker.
         """
+        self._notebook = notebook
         self._leave = leave
         self._enable_training_bar = enable_training_bar
         self._file = terminal.checked(file)
@@ -175,6 +181,7 @@ class TqdmLogger(Tracker):
             "leave": self._leave,
             "enable_training_bar": self._enable_training_bar,
             "file": self._file,
+            "notebook": has_widgets() if self._notebook is None else self._notebook,
         }
 
     def setup(self, context: TrackerContext) -> None:
@@ -194,12 +201,13 @@ class TqdmLogger(Tracker):
         if old is not None:
             old.close()
         below = sum(each.open_passes() for each in self._runs.values() if each is not bars)
-        bars.passes[event.source_name] = EpochBar(
-            event,
-            leave=self._leave and bars.training is None,
-            file=self._stream(),
-            position=below + (bars.training is not None),
-        )
+        leave = self._leave and bars.training is None
+        if leave or not self._notebook:
+            position = below + (bars.training is not None)
+            file = self._stream()
+            bars.passes[event.source_name] = EpochBar(
+                event, leave=leave, file=file, position=position
+            )
 
     def on_batch_progress(self, event: events.BatchProgressEvent) -> None:
         """Move the bar of the pass, where there is one."""
