@@ -97,10 +97,14 @@ class _Pass:
             self._report()
 
     def finish(self) -> None:
-        """Report the end, once, and only in the process that began the pass."""
+        """Report the end, once, and only in the process that began the pass.
+
+        Of a pass that no batch was done of there is nothing to say, as in DRYTorch.
+        """
         if not self._over and self._pid == os.getpid():
             self._over = True
-            self._report(final=True)
+            if self._batches:
+                self._report(final=True)
 
     def _report(self, *, final: bool = False) -> None:
         self._due = time.monotonic() + LIVE_SECONDS
