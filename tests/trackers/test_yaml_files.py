@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,8 @@ from deliveries import RUN_TS, deliver, feed, files, metric, origin, start
 from drytorch_client.declarations import declare
 from drytorch_schemas.envelope import decode, encode
 from drytorch_schemas.events import Event, RunLostEvent, UpdateExperimentEvent
-from drytorch_trackers import Delivery, TrackerContext, YamlDumper, read_yaml
-from drytorch_trackers.errors import FolderTakenError, UnsafeNameError
+from drytorch_trackers import Delivery, TrackerContext, YamlDumper, read_yaml, registry
+from drytorch_trackers.errors import FolderTakenError, MissingExtraError, UnsafeNameError
 from yaml_child import EVENTS, actor, model, stop
 
 FILES = "metadata/**/*"
@@ -240,6 +241,22 @@ def test_one_writer(tmp_path: Path, end: Event) -> None:
     assert set(files(tmp_path, FILES)) == {CONFIG, f"{PLACE}/net_{STAMP}/architecture.yaml"}
 
 
+def test_a_run_beside_one_that_goes_on(tmp_path: Path) -> None:
+    """When one of a worker's runs stops, its folder is free, and the other's is not."""
+    first, second = new_tracker(tmp_path), new_tracker(tmp_path)
+    over = deliver([start(), stop()], origin("1" * 32, "over"))
+    open_run = deliver([start(), model()], origin("2" * 32, "open"))
+    for delivery in (over[0], open_run[0], over[1]):
+        first.handle(delivery)
+    first.flush()
+    second.handle(over[0])
+    with pytest.raises(FolderTakenError):
+        second.handle(open_run[0])
+    first.clean_up()
+    second.handle(open_run[1])
+    second.clean_up()
+
+
 # ---- other people's changes, and a full disk
 
 
@@ -332,3 +349,12 @@ def test_own_parent_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert set(files(tmp_path / "own", FILES)) == {CONFIG}
     assert not (tmp_path / "workers").exists()
     assert declare(YamlDumper()).kwargs == {}
+
+
+def test_without_pyyaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where PyYAML is not installed, the sentence names the package to install."""
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    for name in ("yaml_metadata", "yaml_documents", "yaml_format"):
+        monkeypatch.delitem(sys.modules, f"drytorch_trackers.{name}", raising=False)
+    with pytest.raises(MissingExtraError, match="installed: run pip install 'pyyaml'"):
+        registry.load("yaml")

@@ -158,20 +158,21 @@ def _install_hint(target: str, error: ImportError, owner: Distribution | None) -
     library = (error.name or "").partition(".")[0]
     if not library:
         return f"Tracker {target!r} cannot be loaded: {error}."
-    extra = None if owner is None else _extra_for(owner, target, library)
-    package = library if owner is None or extra is None else f"{owner.name}[{extra}]"
+    package = library if owner is None else _package_for(owner, target, library)
     return (
         f"Tracker {target!r} needs {library}, which is not installed: run pip install '{package}'."
     )
 
 
-def _extra_for(owner: Distribution, target: str, library: str) -> str | None:
-    """Return the extra that brings a library: named like the tracker, else by its requirement."""
+def _package_for(owner: Distribution, target: str, library: str) -> str:
+    """Return what brings a library: an extra named like the tracker, else what is required."""
     if target in (owner.metadata.get_all("Provides-Extra") or ()):
-        return target
+        return f"{owner.name}[{target}]"
     for requirement in owner.requires or ():
         name = _REQUIREMENT.match(requirement)
         extra = _EXTRA.search(requirement)
         if name and extra and name[0].lower().replace("-", "_") == library.lower():
-            return extra[1]
-    return None
+            return f"{owner.name}[{extra[1]}]"
+        if name and not extra and name[0].lower() == f"py{library}".lower():
+            return name[0]  # as PyYAML brings yaml
+    return library
