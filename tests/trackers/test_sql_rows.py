@@ -183,18 +183,6 @@ def test_a_resumed_run(url: sqlalchemy.URL, tmp_path: Path) -> None:
     assert loading(url, tmp_path).load_metrics("net")["Trainer"][0] == [1, 2, 3]
 
 
-def test_other_ranks(url: sqlalchemy.URL, tmp_path: Path) -> None:
-    """A rank other than 0 shares the run's row and has a source of its own, whoever comes first."""
-    second = replace(origin(producer="rank 1"), rank=1)
-    theirs = deliver([start(tags=["a"]), actor(), metric(1, x=1)], second)
-    mine = deliver([start(tags=["a"]), actor(), metric(1, x=0)])
-    write(url, [*theirs, *mine], tmp_path)
-    rows = dump(url)
-    assert rows["runs"] == [(1, RUN_ID, RUN_TS, 1)]
-    assert len(rows["tags"]) == 1
-    assert [row[1:] for row in rows["logs"]] == [(1, 1, "x", 1.0), (2, 1, "x", 0.0)]
-
-
 def test_integers_that_no_column_holds(url: sqlalchemy.URL, tmp_path: Path) -> None:
     """An epoch or step out of range is refused by itself; what comes with it is written."""
     tracker = SQLConnection(url)

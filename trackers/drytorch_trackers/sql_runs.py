@@ -74,12 +74,9 @@ class RunRows:
             event: the start.
 
         Returns:
-            The row of `runs`; None where the event starts none: another rank's, or one that is
-            told again.
+            The row of `runs`; None where the event starts none, since it is told again.
         """
         origin = envelope.origin
-        if origin.rank:
-            return None
         if envelope.again and self._find(connection, origin, envelope.seq, own=True):
             return None
         row_id = None if event.resumed else self._adopt(connection, envelope, event)
