@@ -129,9 +129,6 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # as above
         if isinstance(obj, types.ModuleType):
             self._by_value.meet(obj.__name__)
             return NotImplemented
-        if isinstance(obj, functools.singledispatchmethod):
-            state = obj.func, list(obj.dispatcher.registry.items())
-            return _empty_method, (), state, None, None, _fill_method
         if isinstance(obj, functools.cached_property):
             return _cached_property, (obj.func, obj.attrname)
         self._by_value.meet(getattr(obj, "__module__", None) or "")
@@ -139,17 +136,20 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # as above
             state = obj.__wrapped__, list(obj.registry.items())
             return _empty_dispatcher, (), state, None, None, _fill
         if isinstance(obj, _CACHED) and plain.import_name(obj) is None:
-            return _cached, (obj.__wrapped__, obj.cache_parameters())
+            return _empty_cache, (obj.cache_parameters(),), obj.__wrapped__, None, None, _fill_cache
         return super().reducer_override(obj)
 
 
 def _is_dispatcher(value: Any) -> bool:
-    """Tell whether a value is a function with single dispatch that no worker can import."""
+    """Tell whether a value is a function with single dispatch that no worker can import.
+
+    `functools.singledispatchmethod` has one inside.
+    """
     code = getattr(value, "__code__", None)
     return code is _DISPATCHER.__code__ and plain.import_name(value) is None
 
 
-# The function behind a dispatcher may refer to it, so it is made empty first and filled later.
+# A function may refer to the wrapper around it, so that is made empty first and filled later.
 
 
 def _empty_dispatcher() -> Any:
@@ -159,21 +159,11 @@ def _empty_dispatcher() -> Any:
     return functools.singledispatch(anything)
 
 
-def _empty_method() -> Any:
-    return functools.singledispatchmethod(_empty_dispatcher())
-
-
 def _fill(dispatcher: Any, state: tuple[Any, Iterable[tuple[type, Any]]]) -> None:
     function, registry = state
     functools.update_wrapper(dispatcher, function)
     for cls, registered in registry:
         dispatcher.register(cls, registered)
-
-
-def _fill_method(method: Any, state: tuple[Any, Iterable[tuple[type, Any]]]) -> None:
-    method.func, registry = state
-    for cls, registered in registry:
-        method.dispatcher.register(cls, registered)
 
 
 def _cached_property(function: Any, name: str | None) -> Any:
@@ -182,8 +172,16 @@ def _cached_property(function: Any, name: str | None) -> Any:
     return made
 
 
-def _cached(function: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
-    return functools.lru_cache(**parameters)(function)
+def _empty_cache(parameters: Mapping[str, Any]) -> Any:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return cache.__wrapped__(*args, **kwargs)
+
+    cache: Any = functools.lru_cache(**parameters)(call)
+    return cache
+
+
+def _fill_cache(cache: Any, function: Callable[..., Any]) -> None:
+    functools.update_wrapper(cache, function)
 
 
 # ---- what is in the way
@@ -224,9 +222,10 @@ def _used(cls: type) -> Iterator[tuple[str, Any]]:
         if plain_attribute and not functions:
             yield name, value
         for function in functions:
-            found = inspect.getclosurevars(function)
-            yield from found.globals.items()
-            yield from ((key, each) for key, each in found.nonlocals.items() if each is not cls)
+            with contextlib.suppress(ValueError):  # a variable that has no value yet
+                found = inspect.getclosurevars(function)
+                used = {**found.globals, **found.nonlocals}
+                yield from ((key, each) for key, each in used.items() if each is not cls)
 
 
 def _functions(value: Any) -> Iterator[types.FunctionType]:
