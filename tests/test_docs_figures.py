@@ -12,12 +12,12 @@ from drytorch_broker import workers as broker_workers
 from drytorch_broker.config import BrokerConfig
 from drytorch_broker.filelog.options import LogOptions
 from drytorch_broker.worker_files import MAX_DEAD_BYTES
-from drytorch_client import defaults, epoch, naming
+from drytorch_client import defaults, epoch, handover, naming
 from drytorch_client.config import ClientConfig
 from drytorch_client.workers import supervisor
 from drytorch_client.workers.spec import WorkerSpec
 from drytorch_schemas import limits
-from drytorch_trackers import applied, registry, worker_output
+from drytorch_trackers import applied, hosted, registry, sharing, sql_address, worker_output
 from drytorch_trackers.feed import FeedOptions
 from drytorch_trackers.hosted import Policy
 from pages import REFERENCE, named, rows, section, shown, text_of
@@ -71,6 +71,13 @@ FIGURES: dict[str, list[object]] = {
         f"{len(POLICY.delays_in_a_row) + 1} attempts",
         f"{len(POLICY.delays_for_kind) + 1} where",
     ],
+    "What a tracker writes to is away": [
+        f"{hosted._FIRST_AWAY_PAUSE:g} s",
+        f"{hosted._LONGEST_AWAY_PAUSE:g} s",
+        f"{sql_address.SQLITE_BUSY_SECONDS} s",
+        f"{sql_address.CONNECT_SECONDS} s",
+    ],
+    "What a training hands over of one tracker": [shown("bytes", handover.MAX_CODE_BYTES)],
     "Dead letters in a row": [POLICY.max_in_a_row],
     "Commits": [f"{POLICY.commit_seconds:g} s", f"{FEED.commit_seconds:g} s"],
     "Look without a doorbell": [f"{FEED.heartbeat_seconds:g} s"],
@@ -78,6 +85,7 @@ FIGURES: dict[str, list[object]] = {
     "Nothing finished though the run is over": [
         f"{WorkerSpec.model_fields['stuck_exit_s'].default:g} s"
     ],
+    "Deaths of a worker that `csv` and `yaml` share": [sharing.DEATHS],
     "Asked to leave": [f"{FEED.finish_seconds:g} s"],
     "Starts of a worker that dies": [
         f"{supervisor._FIRST_DELAY:g} s",
@@ -130,7 +138,7 @@ def _trackers() -> dict[str, list[str]]:
     return named(before_sections)
 
 
-@pytest.mark.parametrize("name", ["console", "progress", "csv", "yaml", "memory"])
+@pytest.mark.parametrize("name", ["console", "progress", "csv", "yaml", "sql", "memory"])
 def test_tracker_options_are_those_of_the_page(name: str) -> None:
     """A tracker's section lists each option of its constructor with the true default."""
     cells = [each for each in rows(section("trackers.md", f"`{name}`")) if each[0][1].isalpha()]

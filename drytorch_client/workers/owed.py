@@ -34,11 +34,14 @@ class Owed:
         file: its file.
         spec: what it is told.
         stopped: why it gave up, so that only `drytorch sync` starts it again; empty: it did not.
+        starts: how often it was started since it last ended in an orderly way; counted for workers
+            that can be split.
     """
 
     file: pathlib.Path
     spec: WorkerSpec
     stopped: str = ""
+    starts: int = 0
 
 
 def owed_file(worker: str) -> pathlib.Path:
@@ -50,12 +53,13 @@ def owed_file(worker: str) -> pathlib.Path:
     return owed_dir() / f"{worker}{_SUFFIX}"
 
 
-def put(spec: WorkerSpec, stopped: str = "") -> None:
+def put(spec: WorkerSpec, stopped: str = "", starts: int = 0) -> None:
     """Put a worker on the list, or write down why it stopped.
 
     Args:
         spec: the worker, with the path of its file in `owed`.
         stopped: why it gave up.
+        starts: how often it was started since it last ended in an orderly way.
 
     Raises:
         LocationError: the list's folder cannot be used.
@@ -67,7 +71,7 @@ def put(spec: WorkerSpec, stopped: str = "") -> None:
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as written:
-            written.write(pack({"spec": spec.model_dump(), "stopped": stopped}))
+            written.write(pack({"spec": spec.model_dump(), "stopped": stopped, "starts": starts}))
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
@@ -86,8 +90,8 @@ def read(file: pathlib.Path) -> Owed:
     try:
         fields = unpack(file.read_bytes())
         spec = WorkerSpec.from_bytes(pack(fields["spec"]))
-        return Owed(file, spec, str(fields["stopped"]))
-    except (DecodingError, KeyError, TypeError, WorkerSpecError) as error:
+        return Owed(file, spec, str(fields["stopped"]), int(fields.get("starts", 0)))
+    except (DecodingError, KeyError, TypeError, ValueError, WorkerSpecError) as error:
         raise WorkerSpecError(f"The owed worker's file {file} is damaged: remove it.") from error
 
 

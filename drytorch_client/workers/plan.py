@@ -7,6 +7,7 @@ import re
 import secrets
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from drytorch_client.declarations import Declaration, full_target
@@ -18,6 +19,8 @@ from drytorch_schemas.locations import logs_dir
 
 #: Trackers that share a worker: the order of their lines on the terminal matters.
 TERMINAL: Final = ("console", "progress")
+#: Trackers that share a worker because none of them has much to do: a process costs more.
+FILES: Final = ("csv", "jsonl", "yaml")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 _MAX_LABEL: Final = 60
 _GLOB: Final = re.compile(r"([*?[])")
@@ -31,7 +34,10 @@ def plan_workers(
     par_dir: pathlib.Path,
     since: int = 0,
 ) -> list[WorkerSpec]:
-    """Return the workers of a run: one for console and progress, one for each other tracker.
+    """Return the workers of a run: one for console and progress, one for the light file trackers.
+
+    Each other tracker has its own, and so has one that only this process can hand over: it is the
+    only one that could start the others again.
 
     Args:
         declarations: the run's trackers.
@@ -40,33 +46,83 @@ def plan_workers(
         par_dir: folder to write under, absolute.
         since: see `WorkerSpec`.
     """
-    shown = {full_target(name) for name in TERMINAL}
-    together: list[Declaration] = []
-    groups: list[tuple[str, list[Declaration]]] = []
-    for each in declarations:
-        if full_target(each.target) in shown:
-            together.append(each)
-        else:
-            groups.append((each.name, [each]))
-    if together:
-        groups.insert(0, ("terminal", together))
-    names = _names([label for label, _ in groups], identity.run)
+    groups = _groups(declarations)
+    names = _names([group.label for group in groups], identity.run)
     return [
         WorkerSpec(
             name=name,
             broker=broker,
-            declarations=members,
+            declarations=group.members,
             filter=_only(identity),
             par_dir=str(par_dir),
             script_dir=script_folder(),
+            path=search_path(),
+            splits=group.splits,
             since=since,
             # lines on a terminal that is gone are owed to nobody
-            owed="" if members is together else str(owed_file(name)),
+            owed=str(owed_file(name)) if group.owed else "",
             log_file=str(logs_dir() / f"{name}.log"),
             relay=True,
         )
-        for name, (_, members) in zip(names, groups, strict=True)
+        for name, group in zip(names, groups, strict=True)
     ]
+
+
+def alone(spec: WorkerSpec, declaration: Declaration) -> WorkerSpec:
+    """Return the worker in which a tracker goes on that has shared one: the same name each time.
+
+    Args:
+        spec: the shared worker.
+        declaration: one of its trackers.
+    """
+    # of each kind a shared worker has at most one
+    name = f"{spec.name}-{_kind(declaration, FILES)}"
+    changes = {
+        "name": name,
+        "declarations": [declaration],
+        "splits": False,
+        "owed": spec.owed and str(owed_file(name)),
+        "log_file": spec.log_file and str(logs_dir() / f"{name}.log"),
+    }
+    return spec.model_copy(update=changes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Trackers of one worker."""
+
+    label: str
+    members: list[Declaration]
+    splits: bool = False
+    owed: bool = True
+
+
+def _groups(declarations: Iterable[Declaration]) -> list[_Group]:
+    shown: list[Declaration] = []
+    files: dict[str, Declaration] = {}
+    groups: list[_Group] = []
+    for each in declarations:
+        kind = _kind(each, FILES)
+        if _kind(each, TERMINAL):
+            shown.append(each)
+        elif kind and kind not in files and not each.handed_over:
+            files[kind] = each
+        else:
+            groups.append(_Group(each.name, [each]))
+    # always in the same order: two such workers that wait for one another's folders would wait long
+    light = [files[kind] for kind in sorted(files)]
+    if light:
+        label = "files" if len(light) > 1 else light[0].name
+        groups.insert(0, _Group(label, light, splits=len(light) > 1))
+    if shown:
+        groups.insert(0, _Group("terminal", shown, owed=False))
+    return groups
+
+
+def _kind(declaration: Declaration, names: Iterable[str]) -> str:
+    """Return the one of some short names that a tracker could have; empty for none of them."""
+    target = full_target(declaration.target)
+    return next((name for name in names if full_target(name) == target), "")
 
 
 def script_folder() -> str:
@@ -76,6 +132,15 @@ def script_folder() -> str:
     if file is None or getattr(main, "__spec__", None) is not None:  # `python -m` runs from here
         return str(pathlib.Path.cwd())
     return str(pathlib.Path(file).resolve().parent)
+
+
+def search_path() -> list[str]:
+    """Return where this process looks for modules, as absolute paths.
+
+    A notebook, a test or a script may have added folders, and a worker must find in them what was
+    found here.
+    """
+    return [str(pathlib.Path(folder).absolute()) for folder in sys.path]
 
 
 def _names(labels: list[str], run: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -11,6 +11,9 @@ from drytorch_client.errors import WorkerSpecError
 from drytorch_schemas.control import Filter
 from drytorch_schemas.errors import DecodingError
 from drytorch_schemas.packing import pack, unpack
+
+#: Exit code of a worker whose trackers go on in workers of their own, see `plan.alone`.
+SPLIT_CODE: Final = 79
 
 
 class WorkerSpec(BaseModel):
@@ -23,8 +26,10 @@ class WorkerSpec(BaseModel):
         filter: which events it wants.
         par_dir: folder to write under, absolute.
         script_dir: the user's script folder, which comes last on the worker's path; may be empty.
+        path: where the training looks for modules; what the worker's path lacks of it is added.
         follow: go on after the matched runs are over.
         run_scoped: the broker drops the cursor when the worker has handled all.
+        splits: whether its trackers go on in workers of their own when one disturbs the others.
         since: events emitted before this time belong to an earlier start of a resumed run and were
             handed to that start's worker, nanoseconds since 1970, UTC; 0 for all.
         owed: path of the file that keeps this worker on the owed list; empty where it is not.
@@ -42,8 +47,10 @@ class WorkerSpec(BaseModel):
     filter: Filter
     par_dir: str
     script_dir: str = ""
+    path: list[str] = Field(default_factory=list)
     follow: bool = False
     run_scoped: bool = True
+    splits: bool = False
     since: int = 0
     owed: str = ""
     log_file: str = ""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
+import pathlib
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import IO, Final
+from typing import Final
 
-from drytorch_client.workers.records import route_of
-from drytorch_client.workers.relay import Relay, StreamName, inheritable
-from drytorch_client.workers.spec import WorkerSpec
+from drytorch_client.errors import WorkerSpecError
+from drytorch_client.workers import owed
+from drytorch_client.workers.plan import alone
+from drytorch_client.workers.relay import Relay
+from drytorch_client.workers.spawn import spawn
+from drytorch_client.workers.spec import SPLIT_CODE, WorkerSpec
 
 #: Exit codes after which a worker is not started again: done, usage, dead letters, name taken,
 #: configuration.
@@ -45,9 +47,10 @@ class LocalWorker:
     """One worker, over all its starts.
 
     Attributes:
-        spec: what it is told.
-        exit_code: the code that it left with for good, None before.
+        spec: what it is told; after a split, with the trackers that are still at work.
+        exit_code: the code that it left with for good, None before; after a split, the highest.
         starts: how often it was started.
+        parts: after a split, the workers of its trackers.
     """
 
     def __init__(self, spec: WorkerSpec, command: Command, relay: Relay | None) -> None:
@@ -58,9 +61,10 @@ class LocalWorker:
             command: makes its command line.
             relay: copies its output; None to send all of it to its log file.
         """
-        self.spec: Final = spec
+        self.spec = spec
         self.exit_code: int | None = None
         self.starts = 0
+        self.parts: list[LocalWorker] = []
         self._command = command
         self._relay = relay
         self._process: subprocess.Popen[bytes] | None = None
@@ -87,6 +91,9 @@ class LocalWorker:
         """
         if not self.watched:
             return
+        if self.parts:
+            self._attend_parts(now)
+            return
         if self._process is None:
             if now >= self._due:
                 self._start(now)
@@ -99,6 +106,8 @@ class LocalWorker:
     def let_go(self) -> None:
         """Leave the process alone: it outlives this one."""
         self._watched = False
+        for part in self.parts:
+            part.let_go()
         if self._process is not None:
             # Popen warns about a process that it still takes for its own
             self._process.returncode = 0
@@ -108,69 +117,43 @@ class LocalWorker:
         if code in FINAL_CODES:
             self.exit_code = code
             return
+        if code == SPLIT_CODE:
+            self.parts = [
+                LocalWorker(part, self._command, self._relay)
+                for part in (alone(self.spec, each) for each in self.spec.declarations)
+                if _goes_on(part)
+            ]
+            self._attend_parts(now)
+            return
         if now - self._started > _STABLE:
             self._delay = _FIRST_DELAY
         self._due = now + self._delay
         self._delay = min(self._delay * 2, _MAX_DELAY)
 
+    def _attend_parts(self, now: float) -> None:
+        for part in self.parts:
+            part.attend(now)
+        at_work = [each for part in self.parts if part.running for each in part.spec.declarations]
+        if at_work:
+            self.spec = self.spec.model_copy(update={"declarations": at_work})
+        else:
+            self.exit_code = max((part.exit_code or 0 for part in self.parts), default=0)
+
     def _start(self, now: float) -> None:
         self._started = now
         self.starts += 1
         try:
-            self._process = _spawn(self._command(self.spec), self.spec, self._relay)
+            self._process = spawn(self._command(self.spec), self.spec, self._relay)
         except OSError:
             self._ended(os.EX_OSERR, now)  # no memory or descriptors: try again later
 
 
-def _spawn(
-    command: Sequence[str], spec: WorkerSpec, relay: Relay | None
-) -> subprocess.Popen[bytes]:
-    """Start a worker in a session of its own: no signal for the training's group reaches it."""
-    with contextlib.ExitStack() as opened:
-
-        def output(name: StreamName) -> int:
-            terminal = None if relay is None else inheritable(name)
-            if terminal is not None:
-                return terminal
-            writing = _open_log(spec.log_file) if relay is None else relay.pipe(name)
-            opened.callback(os.close, writing)
-            return writing
-
-        passed: list[int] = []
-        route = None if relay is None else route_of(spec.declarations)
-        if relay is not None and route is not None:
-            passed.append(relay.records(route))
-            opened.callback(os.close, passed[0])
-            command = [*command, "--records", str(passed[0])]
-        return subprocess.Popen(
-            command,
-            stdin=opened.enter_context(_private_file(spec.to_bytes())),
-            stdout=output("stdout"),
-            stderr=output("stderr"),
-            pass_fds=passed,
-            start_new_session=True,
-        )
-
-
-def _open_log(path: str) -> int:
-    """Open a worker's log for appending; nothing is kept where that is not possible."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+def _goes_on(part: WorkerSpec) -> bool:
+    """Tell whether a part of a worker that was split has something to do and may try."""
     try:
-        return os.open(path, flags, 0o600)
-    except OSError:
-        return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-
-
-def _private_file(content: bytes) -> IO[bytes]:
-    """Return an open file without a name: unlike a pipe it never makes the writer wait."""
-    if hasattr(os, "memfd_create"):
-        file: IO[bytes] = os.fdopen(os.memfd_create("drytorch-worker"), "w+b")
-    else:
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - as above
-    file.write(content)
-    file.flush()
-    file.seek(0)
-    return file
+        return not owed.read(pathlib.Path(part.owed)).stopped
+    except (OSError, WorkerSpecError):  # it has handled all, or somebody else has seen to it
+        return False
 
 
 class Supervisor:

@@ -52,12 +52,19 @@ def test_modes(monkeypatch: pytest.MonkeyPatch, mode: Any, expected: Any) -> Non
     assert chosen() == expected
 
 
-def test_modes_without_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without tqdm the console says more instead of bars."""
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tqdm" else name)
-    assert chosen() == {"BuiltinLogger": {"verbosity": 21}, "YamlDumper": {}}
-    init_trackers("minimal")
+def test_modes_without_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without tqdm the console says more instead of bars; a warning names each that is missing."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)  # noqa: ARG005 - as the original
+    with pytest.warns(FailedOptionalImportWarning) as said:
+        assert chosen() == {"BuiltinLogger": {"verbosity": 21}}
+    assert [str(each.message).rpartition(": ")[2] for each in said] == [
+        "pip install tqdm.",
+        "pip install PyYAML.",
+    ]
+    with pytest.warns(FailedOptionalImportWarning, match="tqdm cannot be imported"):
+        init_trackers("minimal")
     assert chosen() == {"BuiltinLogger": {"verbosity": 23, "formatter": "progress"}}
+    init_trackers("none")  # looks for nothing, so that it warns of nothing
 
 
 @pytest.mark.parametrize("mode", ["standard", "hydra"])
@@ -125,24 +132,27 @@ def test_the_current_tracker(tmp_path: Path) -> None:
 
 
 def test_planned_workers(recorded: Recorded, tmp_path: Path) -> None:
-    """Console and progress share a worker, each other tracker has one that is on the owed list."""
+    """Console and progress share a worker, and light file trackers one; all else has its own."""
     experiment = Experiment(None, name="Exp[1]", par_dir=tmp_path)
     experiment.trackers.subscribe("csv", **{"my memory/": MemoryTracker()})
     with experiment.create_run(run_id="r") as run:
-        terminal, yaml, csv, memory = recorded.supervisor.specs
+        terminal, files, memory = recorded.supervisor.specs
         listed = {each.spec.name: each for each in owed.pending()}
     assert [each.name for each in terminal.declarations] == ["BuiltinLogger", "TqdmLogger"]
     assert [each.name for each in memory.declarations] == ["my memory/"]
-    assert csv.filter.unwired().matches("Exp[1]", "r", run.identity.run, "Metric")
-    assert csv.filter.unwired().prefix() == ""
-    assert not csv.filter.unwired().matches("Exp[1]", "r", "other", "Metric")
-    assert (csv.par_dir, csv.since, csv.follow, csv.run_scoped) == (str(tmp_path), 0, False, True)
-    assert [each.target for each in yaml.declarations] == ["yaml"]
-    assert set(listed) == {yaml.name, csv.name, memory.name}
-    assert listed[csv.name].spec == csv
-    assert Path(csv.owed).stat().st_mode & 0o777 == 0o600
+    assert files.filter.unwired().matches("Exp[1]", "r", run.identity.run, "Metric")
+    assert files.filter.unwired().prefix() == ""
+    assert not files.filter.unwired().matches("Exp[1]", "r", "other", "Metric")
+    assert (files.par_dir, files.since, files.follow) == (str(tmp_path), 0, False)
+    assert [each.target for each in files.declarations] == ["csv", "yaml"]
+    assert files.name.startswith(f"files-{run.identity.run[:8]}-")
+    assert [each.run_scoped for each in (terminal, files, memory)] == [True] * 3
+    assert [each.splits for each in (terminal, files, memory)] == [False, True, False]
+    assert set(listed) == {files.name, memory.name}
+    assert listed[files.name].spec == files
+    assert Path(files.owed).stat().st_mode & 0o777 == 0o600
     assert memory.name.startswith(f"my-memory-{run.identity.run[:8]}-")
-    assert len({terminal.name, yaml.name, csv.name, memory.name}) == 4
+    assert len({terminal.name, files.name, memory.name}) == 3
 
 
 def test_workers_of_a_resumed_run(recorded: Recorded, tmp_path: Path) -> None:

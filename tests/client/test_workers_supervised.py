@@ -122,7 +122,7 @@ def test_a_worker_that_dies_is_started_again(
 def test_delays_double(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The delay before a start doubles up to its bound, and is short again after a long life."""
     worker = LocalWorker(spec_for(tmp_path), worker_command, None)
-    monkeypatch.setattr(supervising, "_spawn", lambda *_: _Dead())
+    monkeypatch.setattr(supervising, "spawn", lambda *_: _Dead())
     now, due = 0.0, []
     for _ in range(9):
         worker.attend(now)
@@ -150,7 +150,7 @@ def test_a_worker_that_cannot_be_started_is_tried_again(
     def fail(*_: object) -> None:
         raise OSError("no memory")
 
-    monkeypatch.setattr(supervising, "_spawn", fail)
+    monkeypatch.setattr(supervising, "spawn", fail)
     worker = LocalWorker(spec_for(tmp_path), worker_command, None)
     worker.attend(0.0)
     assert worker.running

@@ -41,8 +41,8 @@ class Workers:
         self._started: list[subprocess.Popen[bytes]] = []
 
     def start(self, spec: WorkerSpec, **environment: str) -> subprocess.Popen[bytes]:
-        """Start a worker that is put on the owed list first, its output in pipes."""
-        if spec.owed:
+        """Start a worker that is put on the owed list where it is not, its output in pipes."""
+        if spec.owed and not Path(spec.owed).exists():
             put(spec)
         command = [sys.executable, "-P", "-m", "drytorch_trackers.worker"]
         process = subprocess.Popen(

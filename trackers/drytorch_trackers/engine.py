@@ -49,6 +49,7 @@ class Engine:
         policy: Policy | None = None,
         pace: Pace,
         on_failure: Callable[[str], None] = lambda _text: None,
+        send_off: Callable[[HostedTracker], None] | None = None,
     ) -> None:
         """Initialize.
 
@@ -61,6 +62,8 @@ class Engine:
             policy: how failing trackers are treated.
             pace: where time comes from.
             on_failure: is told one line for a person when a tracker fails.
+            send_off: takes over a stopped tracker before the cursor passes what it was not given;
+                without it the others go on and it misses that.
         """
         self._policy = policy or Policy()
         self.hosted = [
@@ -74,6 +77,8 @@ class Engine:
         self._filters = list(filters)
         self._since = since
         self._on_failure = on_failure
+        self._send_off = send_off
+        self._sent_off: list[HostedTracker] = []
         self._undecodable = 0
         self._whole = any(each.tracker.wants_whole_run for each in self.hosted)
 
@@ -85,12 +90,14 @@ class Engine:
     @property
     def failures(self) -> int:
         """Events that could not be handled, and trackers that were stopped."""
-        return self._undecodable + sum(e.failures + bool(e.stopped) for e in self.hosted)
+        everybody = [*self.hosted, *self._sent_off]
+        return self._undecodable + sum(each.failures + bool(each.stopped) for each in everybody)
 
     @property
     def last_error(self) -> str:
         """The last error of the first tracker that has one."""
-        return next((f"{e.name}: {e.last_error}" for e in self.hosted if e.last_error), "")
+        everybody = [*self.hosted, *self._sent_off]
+        return next((f"{e.name}: {e.last_error}" for e in everybody if e.last_error), "")
 
     @property
     def commit_is_due(self) -> bool:
@@ -185,14 +192,17 @@ class Engine:
         """
         working = [each for each in self.hosted if not each.broken]
         self.flush()
-        if all(each.broken for each in self.hosted):
-            return False  # what was not flushed must come again
-        for each in working:
-            if each.broken:
-                self.pending.append(Letter(max(cursor - 1, 0), each.name, each.stopped))
+        if self._send_off is None:
+            if all(each.broken for each in self.hosted):
+                return False  # what was not flushed must come again
+            broken = [each for each in working if each.broken]
+            at = max(cursor - 1, 0)
+            self.pending += [Letter(at, each.name, each.stopped) for each in broken]
         if self.pending:
             self._sink.put_aside(self.pending)
             self.pending = []
+        if self._send_off is not None:
+            self._part_with_stopped(self._send_off)
         self._sink.commit(cursor, self.last_error)
         return True
 
@@ -203,6 +213,14 @@ class Engine:
                 each.failures += 1
                 self._report(each, "failed to clean up")
             self.finished += 1
+
+    def _part_with_stopped(self, send_off: Callable[[HostedTracker], None]) -> None:
+        for each in [each for each in self.hosted if each.stopped]:
+            if not each.broken:
+                each.clean_up()  # what it has open would be in its next worker's way
+            send_off(each)
+            self.hosted.remove(each)
+            self._sent_off.append(each)
 
     def _wanted(self, wire: Mapping[str, Any]) -> bool:
         return matches_any(

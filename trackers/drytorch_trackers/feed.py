@@ -98,7 +98,8 @@ class Feed:
         self._engine.clean_up()
         if self._attached and ending is not Ending.AWAY:
             with contextlib.suppress(SourceAwayError):
-                self._source.detach(done=kept is Ending.DONE)
+                nobody = not self._engine.hosted  # all go on elsewhere
+                self._source.detach(done=kept is Ending.DONE or nobody)
         return kept
 
     def _keep(self, ending: Ending) -> Ending:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from drytorch_trackers.base import Delivery, Tracker, TrackerContext
-from drytorch_trackers.errors import FolderTakenError, InterruptedWorkError
+from drytorch_trackers.errors import BackendAwayError, FolderTakenError, InterruptedWorkError
 from drytorch_trackers.terminal import printable
 
 _ERROR_CHARACTERS: Final = 2000
 _FOLDER_PAUSE: Final = 0.2
+_FIRST_AWAY_PAUSE: Final = 0.1
+_LONGEST_AWAY_PAUSE: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Policy:
         delays_in_a_row: the same, where the event before could not be handled either.
         delays_for_kind: the same, where only the last event of this kind could not be handled:
             that is a defect rather than a backend that is away.
+        wait_for_backend: wait as long as it takes while what a tracker writes to is away.
         max_in_a_row: dead letters in a row after which the tracker is given no more events.
         wait_for_folder: wait as long as it takes while another worker writes to a run's folder.
         commit_seconds: longest time between two commits while events come.
@@ -35,6 +38,7 @@ class Policy:
     delays_for_kind: tuple[float, ...] = (0.1,)
     max_in_a_row: int = 20
     wait_for_folder: bool = False
+    wait_for_backend: bool = False
     commit_seconds: float = 0.5
     commit_letters: int = 100
 
@@ -64,6 +68,8 @@ class HostedTracker:
         last_error: its last error in one line.
         last_traceback: where that came from.
         broken: whether it could not be set up or flushed: it is not to be called at all.
+        goes_on_at: once it is stopped, the offset of the first event that it was not given; 0
+            where what was handled last is not safe either.
     """
 
     def __init__(self, name: str, tracker: Tracker, policy: Policy, pace: Pace) -> None:
@@ -75,6 +81,7 @@ class HostedTracker:
         self.last_error = ""
         self.last_traceback = ""
         self.broken = False
+        self.goes_on_at = 0
         self._failing_kinds: set[str] = set()
         self._policy = policy
         self._pace = pace
@@ -123,6 +130,7 @@ class HostedTracker:
         self.failures += 1
         if self.in_a_row >= self._policy.max_in_a_row:
             self.stopped = f"{self.in_a_row} events in a row failed ({self.last_error})"
+            self.goes_on_at = delivery.offset + 1
         return False
 
     def handle_live(self, delivery: Delivery) -> None:
@@ -138,12 +146,13 @@ class HostedTracker:
         if self._attempt(self.tracker.flush):
             return True
         self.broken = True
+        self.goes_on_at = 0
         self.stopped = f"it could not flush ({self.last_error})"
         return False
 
     def clean_up(self) -> bool:
         """Let the tracker close what it has open; tell whether that went well."""
-        return self._attempt(self.tracker.clean_up, ())
+        return self._call(self.tracker.clean_up) is None
 
     def _delays(self, kind: str) -> tuple[float, ...]:
         if self.in_a_row:
@@ -154,9 +163,14 @@ class HostedTracker:
 
     def _attempt(self, action: Callable[[], None], delays: tuple[float, ...] | None = None) -> bool:
         pauses = iter(self._policy.delays if delays is None else delays)
+        away = _FIRST_AWAY_PAUSE
         while (error := self._call(action)) is not None:
             if isinstance(error, FolderTakenError):
                 self._wait_for_folder(error)
+                continue
+            if isinstance(error, BackendAwayError) and self._policy.wait_for_backend:
+                self._pause(away)
+                away = min(2 * away, _LONGEST_AWAY_PAUSE)
                 continue
             delay = next(pauses, None)
             if delay is None:

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -33,8 +33,9 @@ from drytorch_trackers.errors import (
     WorkError,
 )
 from drytorch_trackers.feed import Ending, Feed, FeedOptions, Surroundings
-from drytorch_trackers.hosted import Pace, Policy, one_line
+from drytorch_trackers.hosted import HostedTracker, Pace, Policy, one_line
 from drytorch_trackers.lookout import Lookout
+from drytorch_trackers.sharing import Sharing
 from drytorch_trackers.source_broker import BrokerSource, Place
 from drytorch_trackers.watchdog import Limits, Watchdog
 
@@ -64,7 +65,8 @@ class Host:
         orphaned: whether whoever started it is gone.
         start: where to begin without a kept cursor: `start`, `now` or an offset.
         transient: the cursor is of no use once this process is gone.
-        policy: how failing trackers are treated; the default waits for taken folders.
+        policy: how failing trackers are treated; the default waits for taken folders, and for what
+            trackers write to.
         end: ends the process at once when a tracker hangs.
     """
 
@@ -73,7 +75,9 @@ class Host:
     orphaned: Callable[[], bool] = lambda: False
     start: str = "start"
     transient: bool = False
-    policy: Policy = field(default_factory=lambda: Policy(wait_for_folder=True))
+    policy: Policy = field(
+        default_factory=lambda: Policy(wait_for_folder=True, wait_for_backend=True)
+    )
     end: Callable[[int], None] = os._exit  # public in all but name
 
 
@@ -86,13 +90,16 @@ _CODES: Final = {
 }
 
 
-def run(spec: WorkerSpec, host: Host, trackers: Mapping[str, Tracker]) -> tuple[int, bool]:
+def run(
+    spec: WorkerSpec, host: Host, trackers: Mapping[str, Tracker], sharing: Sharing | None = None
+) -> tuple[int, bool]:
     """Run a worker to its end.
 
     Args:
         spec: what it is told.
         host: the process that it runs in.
         trackers: its trackers by name.
+        sharing: where a tracker goes that disturbs the others; None to keep it here.
 
     Returns:
         The exit code, and whether everything that it ever will handle is handled.
@@ -101,6 +108,37 @@ def run(spec: WorkerSpec, host: Host, trackers: Mapping[str, Tracker]) -> tuple[
         TrackersError: it cannot work, with the exit code in it.
         EndpointError: the broker's URL is none.
     """
+    with _connected(spec, host, trackers) as source:
+        ending, failures = _feed(spec, host, source, trackers, sharing or Sharing(spec))
+    host.notices.note(f"Leaving: {ending.value}.")
+    code = _CODES[ending]
+    if code == exit_codes.OK and failures:
+        code = exit_codes.DEAD_LETTERS
+    return code, ending is Ending.DONE
+
+
+def split(sharing: Sharing, host: Host) -> None:
+    """Let all trackers of a shared worker go on in workers of their own.
+
+    Args:
+        sharing: the worker, and afterwards one without trackers.
+        host: the process that this runs in.
+
+    Raises:
+        TrackersError: that is not possible; trying again does no harm.
+    """
+    spec = sharing.spec
+    with _connected(spec, host, {}) as source:
+        source.attach()
+        for each in spec.declarations:
+            sharing.part(source, each.name, source.position)
+        source.detach(done=True)
+
+
+@contextlib.contextmanager
+def _connected(
+    spec: WorkerSpec, host: Host, trackers: Mapping[str, Tracker]
+) -> Iterator[BrokerSource]:
     endpoint = Endpoint.from_url(spec.broker)
     topics = (replace(spec.filter.unwired(), kinds=kinds_wanted(trackers.values())),)
     channel = ControlChannel(endpoint)
@@ -110,17 +148,11 @@ def run(spec: WorkerSpec, host: Host, trackers: Mapping[str, Tracker]) -> tuple[
         live=any(each.wants_live for each in trackers.values()),
     )
     place = Place(spec.name, topics, tuple(trackers), host.start, spec.run_scoped, host.transient)
-    source = BrokerSource(channel, bell, place, host.notices.note)
     try:
-        ending, failures = _feed(spec, host, source, trackers)
+        yield BrokerSource(channel, bell, place, host.notices.note)
     finally:
         channel.close()
         bell.close()
-    host.notices.note(f"Leaving: {ending.value}.")
-    code = _CODES[ending]
-    if code == exit_codes.OK and failures:
-        code = exit_codes.DEAD_LETTERS
-    return code, ending is Ending.DONE
 
 
 def build(declarations: list[Declaration], warn: Say) -> tuple[dict[str, Tracker], int]:
@@ -154,8 +186,16 @@ def build(declarations: list[Declaration], warn: Say) -> tuple[dict[str, Tracker
 
 
 def _feed(
-    spec: WorkerSpec, host: Host, source: BrokerSource, trackers: Mapping[str, Tracker]
+    spec: WorkerSpec,
+    host: Host,
+    source: BrokerSource,
+    trackers: Mapping[str, Tracker],
+    sharing: Sharing,
 ) -> tuple[Ending, int]:
+    def send_off(hosted: HostedTracker) -> None:
+        at = max(hosted.goes_on_at, source.committed)
+        sharing.part(source, hosted.name, at, f"a tracker stopped with errors: {hosted.stopped}")
+
     engine = Engine(
         trackers,
         source,
@@ -164,6 +204,7 @@ def _feed(
         policy=host.policy,
         pace=Pace(lambda seconds: _sleep(host.leaving, seconds), host.leaving.is_set),
         on_failure=host.notices.warn,
+        send_off=send_off if sharing.possible else None,
     )
     engine.setup(TrackerContext(Path(spec.par_dir), spec.name, sys.stderr.isatty()))
     options = FeedOptions(follow=spec.follow, away_seconds=spec.quiet_exit_s)
@@ -171,7 +212,7 @@ def _feed(
         time.monotonic, host.leaving.is_set, host.orphaned, _producer_lives, host.notices.note
     )
     feed = Feed(source, engine, options, around)
-    watchdog = _watchdog(spec, host, feed, engine)
+    watchdog = _watchdog(host, feed, engine, sharing)
     watchdog.start()
     try:
         ending = feed.run()
@@ -185,7 +226,9 @@ def _feed(
     return ending, engine.failures
 
 
-def _watchdog(spec: WorkerSpec, host: Host, feed: Feed, engine: Engine) -> Watchdog:
+def _watchdog(host: Host, feed: Feed, engine: Engine, sharing: Sharing) -> Watchdog:
+    spec = sharing.spec
+
     def end(code: int, reason: str) -> None:
         host.notices.warn(f"leaves: {reason}; what it owes stays owed, see `drytorch sync`")
         host.end(code)
@@ -198,6 +241,7 @@ def _watchdog(spec: WorkerSpec, host: Host, feed: Feed, engine: Engine) -> Watch
         runs_over=lambda: lookout.runs_over(feed.position, engine.runs.open_runs),
         leaving=host.leaving.is_set,
         end=end,
+        holds_up=lambda: sharing.possible and len(engine.hosted) > 1,
     )
 
 

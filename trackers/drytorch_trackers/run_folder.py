@@ -71,13 +71,14 @@ class RunFolders:
         if origin.run in self._taken:
             return self._taken[origin.run][0]
         folder = self._claim(origin)
+        # before the lock: a failure must not leave it held, in the way of the next attempt
+        folder.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder.side / "writer.lock")
         if not lock.acquire():
             raise FolderTakenError(
                 f"Folder {folder.path} is written by another worker: wait for it, or choose "
                 f"another folder with --par-dir."
             )
-        folder.path.mkdir(parents=True, exist_ok=True)
         self._taken[origin.run] = folder, lock
         return folder
 

@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeVar
 
 from drytorch_client.errors import BrokerAwayError
@@ -77,6 +77,7 @@ class BrokerSource:
         kept: whether that came from a kept cursor.
         skipped: records that retention removed before they were fetched.
         journal: the journal's id.
+        committed: the cursor as it was kept last.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class BrokerSource:
         self.kept = False
         self.skipped = 0
         self.journal = ""
+        self.committed = 0
         self._channel = channel
         self._bell = bell
         self._place = place
@@ -103,6 +105,7 @@ class BrokerSource:
         """
         attached = self._attach(self._place.start)
         self.journal, self.position, self.kept = attached.journal, attached.cursor, attached.kept
+        self.committed = attached.cursor
         if attached.skipped:
             self._skip(attached.skipped)
 
@@ -117,6 +120,7 @@ class BrokerSource:
                 last_error=last_error[:_ERROR_CHARACTERS],
             )
         )
+        self.committed = cursor
 
     def put_aside(self, letters: Sequence[Letter]) -> None:
         """Keep dead letters."""
@@ -137,6 +141,24 @@ class BrokerSource:
         place = self._place
         gone = done or place.transient
         self._own(control.Detach(worker=place.worker, instance=place.instance, done=gone))
+
+    def hand_on(self, worker: str, tracker: str, cursor: int) -> None:
+        """Leave a cursor to another worker, unless it has one.
+
+        Args:
+            worker: the other worker's name.
+            tracker: the name of its tracker.
+            cursor: where it goes on.
+
+        Raises:
+            SourceAwayError: the broker does not answer.
+        """
+        place = replace(self._place, worker=worker, trackers=(tracker,), run_scoped=True)
+        answer = self._request(_attachment(place, self._filters, str(cursor)))
+        if isinstance(answer, control.Attached):
+            self._request(control.Detach(worker=worker, instance=place.instance))
+        elif not (isinstance(answer, control.Refused) and answer.code == "name_taken"):
+            self._check(answer)
 
     # ---- records
 
@@ -201,17 +223,7 @@ class BrokerSource:
     # ---- inside
 
     def _attach(self, start: str) -> control.Attached:
-        place = self._place
-        request = control.Attach(
-            worker=place.worker,
-            instance=place.instance,
-            start=start,
-            filters=self._filters,
-            trackers=list(place.trackers),
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            run_scoped=place.run_scoped or place.transient,
-        )
+        request = _attachment(self._place, self._filters, start)
         attached = self._ask(request, control.Attached)
         self._bell.use_ports(attached.ports)
         return attached
@@ -219,7 +231,7 @@ class BrokerSource:
     def _replaced(self) -> Chunk:
         self._note("The broker has another journal now: this worker goes on from its start.")
         attached = self._attach("start")
-        self.journal = attached.journal
+        self.journal, self.committed = attached.journal, attached.cursor
         return Chunk((), attached.cursor, caught_up=False)
 
     def _skip(self, count: int) -> None:
@@ -266,6 +278,19 @@ class BrokerSource:
             return answer
         taken = answer.code == "name_taken"
         raise WorkError(answer.text, exit_codes.TAKEN if taken else exit_codes.SOFTWARE)
+
+
+def _attachment(place: Place, filters: list[control.Filter], start: str) -> control.Attach:
+    return control.Attach(
+        worker=place.worker,
+        instance=place.instance,
+        start=start,
+        filters=filters,
+        trackers=list(place.trackers),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        run_scoped=place.run_scoped or place.transient,
+    )
 
 
 def _runs(records: Iterable[tuple[int, bytes]]) -> Iterator[str]:

@@ -42,6 +42,7 @@ class Watchdog(threading.Thread):
         runs_over: Callable[[], bool | None],
         leaving: Callable[[], bool],
         end: Callable[[int, str], None],
+        holds_up: Callable[[], bool] = lambda: False,
     ) -> None:
         """Initialize.
 
@@ -52,6 +53,7 @@ class Watchdog(threading.Thread):
             runs_over: whether the runs are over in the journal; None where no broker answers.
             leaving: whether the worker is asked to leave.
             end: ends the process with a code and a reason.
+            holds_up: whether a tracker that hangs holds up others, which could go on elsewhere.
         """
         super().__init__(name="drytorch-watchdog", daemon=True)
         self._feed = feed
@@ -60,6 +62,7 @@ class Watchdog(threading.Thread):
         self._runs_over = runs_over
         self._leaving = leaving
         self._end = end
+        self._holds_up = holds_up
         self._done = threading.Event()
 
     def run(self) -> None:
@@ -86,6 +89,9 @@ class Watchdog(threading.Thread):
         limits = self._limits
         if not limits.stuck or stuck <= limits.stuck:
             return
+        if self._holds_up():
+            reason = f"a tracker finished nothing for {stuck:.0f} s and holds up the others"
+            self._end(exit_codes.UNAVAILABLE, reason)
         over = self._runs_over()
         if over:
             reason = f"a tracker finished nothing for {stuck:.0f} s although its run is over"

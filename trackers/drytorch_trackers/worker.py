@@ -17,12 +17,13 @@ from typing import Final
 
 from drytorch_client.errors import WorkerSpecError
 from drytorch_client.workers import owed
-from drytorch_client.workers.spec import WorkerSpec
+from drytorch_client.workers.spec import SPLIT_CODE, WorkerSpec
 from drytorch_schemas.errors import SchemaError
 from drytorch_schemas.locks import FileLock
 from drytorch_trackers import console_records, exit_codes
-from drytorch_trackers.errors import TrackersError, WorkError
-from drytorch_trackers.hosting import Host, Notices, Say, build, run
+from drytorch_trackers.errors import SourceAwayError, TrackersError, WorkError
+from drytorch_trackers.hosting import Host, Notices, Say, build, run, split
+from drytorch_trackers.sharing import Sharing
 from drytorch_trackers.terminal import printable
 from drytorch_trackers.worker_output import BoundedLog, install, log_to, remove_old_logs
 
@@ -84,9 +85,10 @@ def _prepare(spec: WorkerSpec) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, _STDIN)
     os.close(null)
-    if spec.script_dir and spec.script_dir not in sys.path:
-        # last, so that a user's own `events.py` hides no module of a library
-        sys.path.append(spec.script_dir)
+    for folder in (*spec.path, spec.script_dir):
+        if folder and folder not in sys.path:
+            # last, so that a user's own `events.py` hides no module of a library
+            sys.path.append(folder)
 
 
 def _warner(name: str) -> Say:
@@ -109,15 +111,40 @@ def _run(spec: WorkerSpec, leaving: threading.Event, notices: Notices) -> int:
         # process 1 takes in whoever lost its parent before it could look
         orphaned=lambda: first == 1 or os.getppid() != first,
     )
-    trackers, unusable = build(spec.declarations, notices.warn)
-    code, done = run(spec, host, trackers)
+    sharing = Sharing(spec)
+    try:
+        code = _split(sharing, host, lock) if sharing.begin() else _work(sharing, host, lock)
+    except (TrackersError, SchemaError):
+        sharing.end()
+        raise
+    return code
+
+
+def _split(sharing: Sharing, host: Host, lock: FileLock | None) -> int:
+    """Part trackers that went down together; they are started as workers of their own."""
+    try:
+        split(sharing, host)
+    except SourceAwayError:
+        return exit_codes.UNAVAILABLE
+    host.notices.warn("died twice: each of its trackers goes on in a worker of its own")
+    owed.settle(sharing.spec, lock)
+    return SPLIT_CODE
+
+
+def _work(sharing: Sharing, host: Host, lock: FileLock | None) -> int:
+    trackers, unusable = build(sharing.spec.declarations, host.notices.warn)
+    code, done = run(sharing.spec, host, trackers, sharing)
     if unusable and code == exit_codes.OK:
         code = exit_codes.DEAD_LETTERS
-    if spec.owed:
-        if done and not unusable:
-            owed.settle(spec, lock)
-        elif code == exit_codes.DEAD_LETTERS:
-            _say_why(spec, "a tracker stopped with errors")
+    spec = sharing.spec
+    if not spec.owed:
+        return code
+    if not spec.declarations or (done and not unusable):
+        owed.settle(spec, lock)
+    elif code == exit_codes.DEAD_LETTERS:
+        _say_why(spec, "a tracker stopped with errors")
+    else:
+        sharing.end()
     return code
 
 
