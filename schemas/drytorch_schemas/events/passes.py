@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from drytorch_schemas.events.base import Event, Int, Name
-from drytorch_schemas.events.metric_values import Metrics
+from drytorch_schemas.events.metric_values import Metrics, Number
 
 
 class IterateBatchEvent(Event):
@@ -83,5 +83,5 @@ class LearningRateEvent(Event):
     model_name: Name
     source_name: Name
     epoch: Int
-    base_lr: dict[str, float] | float | None = None
+    base_lr: dict[str, Number] | Number | None = None
     scheduler_name: str | None = None
