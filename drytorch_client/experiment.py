@@ -91,6 +91,14 @@ class Experiment(Generic[ConfigT]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self.name!r})"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the trackers behind: they work for the process that subscribed them."""
+        return {name: value for name, value in self.__dict__.items() if name != "trackers"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become the same experiment in another process, without trackers."""
+        self.__dict__.update(state, trackers=Subscriptions(state["name"], {}))
+
     # ---- the active one
 
     @classmethod

@@ -65,10 +65,10 @@ class Reporting:
             EventTooLargeError: its encoded form is larger than any broker takes.
             InactiveRunError: the run is not active.
         """
-        if self._session is None or self._status != "running":
-            self.require_active()
-        else:
-            self._session.publisher.emit(event)
+        session = self._session
+        if session is None or self._status != "running":
+            session = self._active_session()
+        session.publisher.emit(event)
 
     def emit_metrics(
         self,
@@ -87,10 +87,10 @@ class Reporting:
             pydantic.ValidationError: a value is of a wrong type.
             InactiveRunError: the run is not active.
         """
-        if self._session is None or self._status != "running":
-            self.require_active()
-        else:
-            self._session.publisher.emit_metrics(kind, fields, metrics)
+        session = self._session
+        if session is None or self._status != "running":
+            session = self._active_session()
+        session.publisher.emit_metrics(kind, fields, metrics)
 
     def folder(self, name: str) -> pathlib.Path:
         """Return this run's folder of a kind.
@@ -106,9 +106,7 @@ class Reporting:
         Raises:
             InactiveRunError: it is not.
         """
-        self._require_session()
-        if self._status != "running":
-            raise InactiveRunError(f"Run {self.id} is over: report within its `with` statement.")
+        self._active_session()
 
     def hold(self, events: Sequence[Event]) -> None:
         """Report events as soon as it is clear that no error ended the loop they come from.
@@ -139,6 +137,12 @@ class Reporting:
     def _finish_passes(self) -> None:
         for batches in list(self._open_passes):
             batches.finish()
+
+    def _active_session(self) -> Session:
+        session = self._require_session()
+        if self._status != "running":
+            raise InactiveRunError(f"Run {self.id} is over: report within its `with` statement.")
+        return session
 
     def _require_session(self) -> Session:
         if self._session is None:

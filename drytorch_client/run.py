@@ -71,10 +71,32 @@ class Run(Reporting, Generic[ConfigT]):
         self.created_at: Final = created_at
         self.resumed: Final = resumed
         self.record: Final = record
+        self._attached = False
         self._modules: dict[int, Any] = {}
         self._model_names = NameCounter()
         self._actor_names = NameCounter()
         self._steps: collections.Counter[tuple[str, str]] = collections.Counter()
+
+    # ---- in another process
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave behind what only this process has."""
+        attached: dict[str, Any] = {"_attached": self.is_active(), "_modules": {}}
+        return {**self.__dict__, **attached, "_session": None, "_open_passes": []}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become a run that another process has started, and that this one reports to as well."""
+        self.__dict__.update(state)
+        if self._attached:
+            scope.enter_if_none(self)
+
+    def _require_session(self) -> Session:
+        if self._session is None and self._attached:
+            # at first use: most children only carry the run along
+            session = Session(self.experiment.plan_of(self), self._finish_passes)
+            session.attach()
+            self._session = session
+        return super()._require_session()
 
     def __repr__(self) -> str:
         return f"Run(id={self.id!r}, status={self._status!r})"
@@ -107,6 +129,8 @@ class Run(Reporting, Generic[ConfigT]):
         self._enter()
 
     def _enter(self) -> None:
+        if self._attached:
+            return
         if self._status == "running":
             warnings.warn(RunWarning(f"Run {self.id} is running already."), stacklevel=3)
             return
@@ -130,10 +154,14 @@ class Run(Reporting, Generic[ConfigT]):
     def stop(self, status: Status = "completed") -> None:
         """Stop the run, and wait at most 5 seconds until all it reported is handled.
 
+        In a process that was given a running run by another one this only waits.
+
         Args:
             status: how the run ended.
         """
-        if self._session is None:
+        if self._attached:
+            self.flush()
+        elif self._session is None:
             warnings.warn(RunWarning(f"Run {self.id} was not started."), stacklevel=2)
         elif self._status != "running":
             warnings.warn(RunWarning(f"Run {self.id} is over already."), stacklevel=2)

@@ -44,6 +44,16 @@ def enter(run: Run[Any]) -> None:
     _SCOPE.run, _SCOPE.pid = run, os.getpid()
 
 
+def enter_if_none(run: Run[Any]) -> None:
+    """Make a run the active one, unless there is one.
+
+    Args:
+        run: a run that another process has started.
+    """
+    if _SCOPE.run is None:
+        _SCOPE.run, _SCOPE.pid = run, os.getpid()
+
+
 def leave(run: Run[Any]) -> None:
     """Make no run the active one, where this one is.
 

@@ -116,6 +116,11 @@ class Session:
         identity = plan.identity
         messages.say_start(identity.experiment, identity.run_id, plan.par_dir, names, url)
 
+    def attach(self) -> None:
+        """Report to a run that another process has started and will stop."""
+        if self._sender is not None:
+            self._sender.on_new_journal(self.publisher.emit_again)
+
     def stop(self, status: Status) -> None:
         """Report the run's end, and wait a bounded time until it is handled.
 

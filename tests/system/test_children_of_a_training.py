@@ -1,0 +1,43 @@
+"""Children of a training report to its run or to one of their own, and disturb nothing."""
+
+import collections
+import sys
+from pathlib import Path
+
+import pytest
+
+from hosts import SCRIPTS, Host, eventually
+from journaled import assert_complete, journaled
+
+METHODS = ("fork", "spawn", "forkserver")
+
+
+@pytest.mark.system(deadline=60)
+@pytest.mark.timeout(180)
+def test_children_of_every_kind(host: Host, tmp_path: Path) -> None:
+    """Forked and spawned children, and workers of a DataLoader, beside one run: all is there."""
+    out = tmp_path / "out"
+    done = host.run(sys.executable, "-W", "error", SCRIPTS / "children.py", out, seconds=120)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+    assert "warning" not in done.stderr.lower()
+    assert "Traceback" not in done.stderr
+    eventually(lambda: not host.workers(), 30, "the workers leave")
+    steps = out / "csv_metrics" / "Exp" / "r" / "run"
+    for source in ("parent", *METHODS):
+        rows = (steps / f"{source}.steps.csv").read_text().splitlines()[1:]
+        assert [int(row.split(",")[-1]) for row in rows] == list(range(50)), source
+    assert (steps / "os.fork.steps.csv").read_text().count("\n") == 2
+    assert (steps.parent / "net" / "Trainer.csv").read_text().count("\n") == 3
+
+    envelopes = journaled(host)
+    assert_complete(envelopes)
+    starts = collections.Counter(
+        each.origin.experiment for each in envelopes if each.kind == "StartExperiment"
+    )
+    assert starts == {"Exp": 1} | {f"Own-{method}": 1 for method in METHODS}
+    stops = [each.origin.experiment for each in envelopes if each.kind == "StopExperiment"]
+    assert stops[-1] == "Exp"
+    assert len(stops) == 4
+    of_exp = {each.origin.producer for each in envelopes if each.origin.experiment == "Exp"}
+    assert len(of_exp) == 5  # parent, fork, spawn, forkserver, os.fork; no worker of a DataLoader
+    assert {each.kind for each in envelopes} & {"RunLost", "Loss"} == set()
