@@ -153,6 +153,27 @@ def test_cleaned_up_after_the_last_run() -> None:
     assert cleaned == ["b" * 32]
 
 
+def test_cleaned_up_once_after_each_event() -> None:
+    """A worker that leaves cleans up, but not where the run's stop was the last that it handled."""
+    cleaned = []
+
+    class Closing(Tracker):
+        def clean_up(self) -> None:
+            cleaned.append(self.run)
+
+    tracker = Closing()
+    tracker.clean_up_once()
+    assert len(cleaned) == 1
+    for delivery in deliver([start(), metric(1, loss=1.0), stop()]):
+        tracker.handle(delivery)
+    assert len(cleaned) == 2
+    tracker.clean_up_once()
+    assert len(cleaned) == 2
+    tracker.handle(deliver([metric(2, loss=1.0)])[0])
+    tracker.clean_up_once()
+    assert len(cleaned) == 3
+
+
 def test_table_of_contents() -> None:
     """Everything that the package says it exports can be imported and is listed."""
     for name in drytorch_trackers.__all__:

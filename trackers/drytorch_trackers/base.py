@@ -44,6 +44,7 @@ class Tracker:
     declared_args: tuple[Any, ...]
     declared_kwargs: Mapping[str, Any]
     _open_runs: set[str]
+    _is_clean: bool
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Keep the constructor's arguments, also where a subclass forgets `super().__init__()`."""
@@ -52,6 +53,7 @@ class Tracker:
         tracker.declared_kwargs = kwargs
         tracker.current = None
         tracker._open_runs = set()
+        tracker._is_clean = False
         return tracker
 
     def setup(self, context: TrackerContext) -> None:
@@ -65,6 +67,7 @@ class Tracker:
             delivery: an event and where it came from.
         """
         self.delivery = delivery
+        self._is_clean = False
         self.notify(delivery.envelope.event)
 
     def notify(self, event: events.Event) -> None:
@@ -83,6 +86,7 @@ class Tracker:
             if not self._open_runs:
                 self.reset_current()
                 self.clean_up()
+                self._is_clean = True
 
     @property
     def run(self) -> str:
@@ -94,7 +98,16 @@ class Tracker:
         """Make what was handled safe; called before the worker notes how far it is."""
 
     def clean_up(self) -> None:
-        """Close what is open; called when the last open run stops, and when the worker leaves."""
+        """Close what is open; called when the last open run stops, and when the worker leaves.
+
+        Not twice in a row: an event lies between two calls.
+        """
+
+    def clean_up_once(self) -> None:
+        """Clean up as the worker leaves, where that was not done after the last event already."""
+        if not self._is_clean:
+            self._is_clean = True
+            self.clean_up()
 
     def find_missing(self, deliveries: Iterable[Delivery]) -> list[Missing]:
         """Return the events that are not in what this tracker wrote; call it after `setup`.
