@@ -76,6 +76,11 @@ def config() -> Config:
 # ---- what a training consists of
 
 
+def net(name: str) -> Any:
+    """Return a registered model; the compiler is not loaded, which takes seconds."""
+    return Model(torch.nn.Linear(1, 1), name=name, should_compile=False)
+
+
 def parts(model: Any, prefix: str = "") -> tuple[Any, Any, Any]:
     """Return a trainer with a validation, its loss and a loader for tests."""
     both = Loss(functional.mse_loss, name="MSE") + 0.5 * Loss(functional.l1_loss, name="MAE")
@@ -94,7 +99,7 @@ def parts(model: Any, prefix: str = "") -> tuple[Any, Any, Any]:
 def whole(experiment: Any) -> None:
     """Train two models, save, load, change rates, test, look closer; one training stops early."""
     with experiment.create_run(run_id="2025-08-01@12h54m21s"):
-        model = Model(torch.nn.Linear(1, 1), name="net")
+        model = net("net")
         trainer, loss, loader = parts(model)
         trainer.post_epoch_hooks.register(hooks.saving_hook)
         trainer.train(3)
@@ -102,7 +107,7 @@ def whole(experiment: Any) -> None:
         trainer.update_learning_rate(0.01, schedulers.ConstantScheduler())
         trainer.update_learning_rate(scheduler=schedulers.ExponentialScheduler(0.5))
         trainer.train_until(4)
-        second = Model(torch.nn.Linear(1, 1), name="other net, of a longer name")
+        second = net("other net, of a longer name")
         early, _, _ = parts(second, "Early ")
         early.post_epoch_hooks.register(hooks.EarlyStoppingCallback(min_delta=1e9, patience=1))
         early.train(100)
@@ -120,7 +125,7 @@ def failing(experiment: Any) -> None:
     """
     kept = []
     with experiment.create_run(run_id="odd run"):
-        model = Model(torch.nn.Linear(1, 1), name="réseau")
+        model = net("réseau")
         trainer, _, _ = parts(model, "Diverging ")
         trainer.train(1)
         fine = Metric(functional.l1_loss, name='MAE "x", %s')
@@ -141,7 +146,7 @@ def failing(experiment: Any) -> None:
 def after(experiment: Any) -> None:
     """Resume the whole run in another process, from a checkpoint, in the same artefacts."""
     with experiment.create_run(resume=True):
-        trainer, loss, loader = parts(Model(torch.nn.Linear(1, 1), name="net"))
+        trainer, loss, loader = parts(net("net"))
         trainer.load_checkpoint(2)
         trainer.train(2)
         Test(trainer.model, name="Test", loader=loader, metric=loss)()

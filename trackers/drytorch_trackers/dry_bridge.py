@@ -15,6 +15,8 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from drytorch_client import messages
 from drytorch_client.config import ClientConfig
 from drytorch_client.forwarding import ForwardedRun
@@ -36,6 +38,9 @@ except ImportError as missing:
         f"run pip install 'drytorch-bus[drytorch]'.",
         name=missing.name,
     ) from missing
+
+
+_ERROR_CHARACTERS: Final = 300
 
 
 class BusTracker(tracking.Tracker):
@@ -66,7 +71,8 @@ class BusTracker(tracking.Tracker):
         """
         super().__init__()
         self.trackers: Final = Subscriptions(type(self).__name__, {})
-        self.trackers.subscribe(*([trackers] if isinstance(trackers, str) else trackers))
+        alone = isinstance(trackers, str) or hasattr(trackers, "declared")
+        self.trackers.subscribe(*([trackers] if alone else trackers))
         with_handed_over([])  # what `drytorch run -t` says is refused here, not in the loop
         self._par_dir = None if par_dir is None else pathlib.Path(par_dir).absolute()
         self._config = ClientConfig.from_environment(broker, **options)
@@ -96,13 +102,15 @@ class BusTracker(tracking.Tracker):
         elif self._run is None or self._passes is None:
             return
         elif isinstance(event, log_events.StopExperimentEvent):
-            self._stop(_status_of(event.run_id))
+            # one that could not start, since this one was active, stops when it is collected
+            if event.run_id == self._run.identity.run_id:
+                self._stop(_status_of(event.run_id))
         elif isinstance(event, log_events.IterateBatchEvent):
             update = self._passes.begin(event)
             event.push_updates.append(functools.partial(self._update, update))
         elif isinstance(event, log_events.MetricEvent):
             fields = dry_events.fields_of(event, MetricEvent)
-            self._run.emit_metrics(MetricEvent, fields, event.metrics)
+            self._run.emit_metrics(MetricEvent, fields, dry_events.numbers(event.metrics))
         else:
             if isinstance(event, log_events.TerminatedTrainingEvent):
                 self._passes.finish(event.source_name)  # the pass that did not converge
@@ -182,4 +190,7 @@ def _status_of(run_id: str) -> Status:
 
 
 def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(".")
+    text = str(error)
+    if isinstance(error, ValidationError):
+        text = error.errors(include_url=False, include_input=False)[0]["msg"]
+    return f"{type(error).__name__}: {' '.join(text.split())}"[:_ERROR_CHARACTERS].rstrip(".")

@@ -87,6 +87,15 @@ def fields_of(
     return {name: _field(name, getattr(event, name), representation) for name in shared}
 
 
+def numbers(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metrics with truth values as numbers: DRYTorch takes them, MetricEvent does not.
+
+    Args:
+        metrics: values by name.
+    """
+    return {name: int(v) if isinstance(v, bool) else v for name, v in metrics.items()}
+
+
 def whole(value: Any) -> int | None:
     """Return an integer, also one of numpy, as Python's own; None stays None."""
     return None if value is None else operator.index(value)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from drytorch_client.epoch import LIVE_SECONDS
 from drytorch_client.forwarding import ForwardedRun
 from drytorch_schemas.events import BatchProgressEvent, IterateBatchEvent
-from drytorch_trackers.dry_events import whole
+from drytorch_trackers.dry_events import numbers, whole
 
 #: What DRYTorch calls after each batch: latest values, and how many processes did one.
 Update = Callable[[Mapping[str, Any], int], None]
@@ -115,4 +115,4 @@ class _Pass:
             "samples": None if self._begun.batch_size is None else self._samples,
             "final": final,
         }
-        self._run.emit_metrics(BatchProgressEvent, fields, self._latest)
+        self._run.emit_metrics(BatchProgressEvent, fields, numbers(self._latest))
