@@ -1,5 +1,6 @@
 """A worker that cannot rebuild what was handed over says so in one line, and leaves for good."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,3 +50,24 @@ def test_what_cannot_be_rebuilt_is_one_line(
     assert code in FINAL_CODES
     (line,) = err.splitlines()
     assert said in line
+
+
+def test_modules_are_found_where_the_training_found_them(
+    host: Host, workers: Workers, tmp_path: Path
+) -> None:
+    """A folder that the training added to its path is on the worker's, behind all others."""
+    folder = tmp_path / "lib"
+    folder.mkdir()
+    (folder / "of_a_notebook.py").write_text(
+        "import sys\n"
+        "from drytorch_trackers import Tracker\n"
+        "class Mine(Tracker):\n"
+        "    def __init__(self):\n"
+        "        raise RuntimeError(f'found in {sys.path[-2]}')\n"
+    )
+    (folder / "pydantic.py").write_text("raise RuntimeError('the wrong one')\n")
+    declaration = Declaration(name="mine", target="of_a_notebook:Mine")
+    spec = spec_of(host, "ipc:///nowhere", declarations=[declaration], path=[str(folder)], owed="")
+    code, err = workers.run(spec)
+    assert code == exit_codes.DEAD_LETTERS
+    assert f"mine cannot be built: RuntimeError: found in {folder}" in err
