@@ -326,7 +326,9 @@ def test_what_is_missing(tmp_path: Path) -> None:
     assert missing() == set()
     path = tmp_path / CONFIG
     text = path.read_text()
-    path.write_text(f"# mine\n{text.replace('lr: 0.1', chr(34) + 'lr' + chr(34) + ': 1.0e-1')}")
+    first, second = text.splitlines()
+    assert first == "lr: 0.1"
+    path.write_text(f'# mine\n{second}\n"lr": 1.0e-1\n')
     assert missing() == set()
     path.write_text(text.replace("0.1", "0.2"))
     (tmp_path / EXTENDED).unlink()
