@@ -152,7 +152,7 @@ class HostedTracker:
 
     def clean_up(self) -> bool:
         """Let the tracker close what it has open; tell whether that went well."""
-        return self._call(self.tracker.clean_up) is None
+        return self._call(self.tracker.clean_up_once) is None
 
     def _delays(self, kind: str) -> tuple[float, ...]:
         if self.in_a_row:
