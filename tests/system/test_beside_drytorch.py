@@ -1,12 +1,13 @@
 """DRYTorch's own trackers and ours, on the same real trainings of DRYTorch's, write the same."""
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
 from dry_comparing import Rows, rows_of, screen_of, screens, values_in, written
-from hosts import Host, eventually
+from hosts import SCRIPTS, Host, eventually
 
 SUPPORT = Path(__file__).parents[1] / "support"
 FILES = ("csv_metrics", "metadata")
@@ -63,3 +64,34 @@ def test_everything_is_the_same(host: Host, tmp_path: Path) -> None:
     for folder in (whole, failing):  # DRYTorch's table ends at the first NaN, its files go on
         logs = rows_of(folder / "ours" / "metrics.db")["logs"]
         assert sorted(map(repr, logs)) == sorted(map(repr, values_in(folder / "theirs")))
+
+
+@pytest.mark.system(deadline=60)
+@pytest.mark.timeout(240)
+def test_scripts_of_users_work(host: Host, tmp_path: Path) -> None:
+    """A default bridge and one of the user's own report one script's runs, to their very end."""
+    command = (sys.executable, "-W", "error::UserWarning", str(SCRIPTS / "dry_user.py"))
+    done = host.drytorch(
+        "run", "-t", "csv", "--", *command, seconds=100, OTHER=str(tmp_path / "other")
+    )
+    assert "SystemError: the script ends here" in done.stderr
+    assert "forward" not in done.stderr
+    eventually(lambda: not host.workers(), 30, "the workers leave")
+
+    # what `drytorch run -t` handed over, without a tracker in the script
+    first = written(tmp_path / "first", "csv_metrics")
+    assert first["csv_metrics/First/r/first net/first trainer.csv"].count(b"\n") == 3
+
+    # the same run by three: DRYTorch's trackers, the default bridge and the user's own
+    theirs = written(tmp_path / "theirs", "csv_metrics")
+    assert {Path(name).name for name in theirs} == {"second trainer.csv", "third trainer.csv"}
+    assert written(tmp_path / "second", "csv_metrics") == theirs
+    assert written(tmp_path / "other", "csv_metrics") == theirs
+    assert written(tmp_path / "other", "metadata") == written(tmp_path / "second", "metadata")
+    other, database = (tmp_path / name / "metrics.db" for name in ("other", "theirs"))
+    assert rows_of(other) == rows_of(database)
+
+    runs = json.loads(host.drytorch("runs", "--json").stdout)
+    ends = [(each["experiment"], each["run_id"], each["status"]) for each in runs]
+    second = [("Second", "r", "completed"), ("Second", "never stopped", "failed")]
+    assert sorted(ends) == sorted([("First", "r", "completed"), *second, *second])
