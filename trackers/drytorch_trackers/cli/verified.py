@@ -212,5 +212,5 @@ def _present(chosen: Chosen) -> list[str]:
     """Return the trackers that wrote into a folder that was named, where none was named."""
     if not chosen.from_folder:
         return []
-    kinds = {"csv": "csv_metrics"}
+    kinds = {"csv": "csv_metrics", "yaml": "metadata"}
     return [name for name, kind in kinds.items() if (chosen.par_dir / kind).is_dir()]
