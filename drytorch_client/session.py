@@ -17,6 +17,7 @@ from drytorch_client.config import ClientConfig
 from drytorch_client.current_trackers import CurrentTrackers
 from drytorch_client.declarations import Declaration
 from drytorch_client.errors import RegistryError, RegistryWarning
+from drytorch_client.handled import wait_until_handled
 from drytorch_client.identity import RunIdentity
 from drytorch_client.publisher import Publisher
 from drytorch_client.registry import RunRegistry
@@ -33,6 +34,8 @@ from drytorch_schemas.events import Event, Status, StopExperimentEvent
 
 #: Longest wait of a tracker that loads what this process emitted.
 _LOAD_SECONDS: Final = 5.0
+#: The same where the broker is away.
+_AWAY_SECONDS: Final = 0.5
 #: A younger worker is just being started by somebody else.
 _OWED_SECONDS: Final = 60.0
 
@@ -200,14 +203,33 @@ class Session:
             "run": identity.run,
             "par_dir": plan.par_dir,
             "resumed": plan.resumed,
-            "wait": self._wait_for_trackers,
+            "wait": self._wait_for_tracker,
         }
         self._current = CurrentTrackers(declarations, trackers, fields)
         self._current.enter()
 
-    def _wait_for_trackers(self) -> None:
-        """Wait until what was emitted is handled, as far as that can be known, at most 5 s."""
-        self.flush(_LOAD_SECONDS)
+    def _wait_for_tracker(self, tracker: Any) -> None:
+        """Wait until a tracker's worker has handled what was emitted here, at most 5 s.
+
+        Where the broker is away there is nothing to wait for.
+
+        Args:
+            tracker: the object that is going to load.
+        """
+        if self._sender is None or os.getpid() != self._pid:
+            return
+        now = time.monotonic()
+        until = now + _LOAD_SECONDS
+        # one that is just being started is not away yet
+        patience = max(now + _AWAY_SECONDS, self._started + _LOAD_SECONDS)
+        while not self.flush(min(_AWAY_SECONDS, max(until - time.monotonic(), 0.0))):
+            if time.monotonic() > (patience if self._sender.away else until):
+                return
+            time.sleep(_AWAY_SECONDS / 50)  # a sender that has ended makes nobody wait
+        kind = type(tracker).__qualname__
+        mine = [each for each in self._workers if kind in each.classes]
+        if mine:
+            wait_until_handled(endpoint_of(self._plan.config), mine, until)
 
     def _start_workers(self, declarations: Sequence[Declaration], since: int) -> None:
         plan, supervisor = self._plan, local_supervisor()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from drytorch_client.declarations import full_target
 from drytorch_client.errors import WorkerSpecError
 from drytorch_client.workers import owed
 from drytorch_client.workers.plan import alone
@@ -77,6 +78,11 @@ class LocalWorker:
     def running(self) -> bool:
         """Whether it still has something to do, also while it waits for its next start."""
         return self.exit_code is None
+
+    @property
+    def classes(self) -> set[str]:
+        """Names of its trackers' classes, without their modules."""
+        return {full_target(each.target).rpartition(":")[2] for each in self.spec.declarations}
 
     @property
     def watched(self) -> bool:

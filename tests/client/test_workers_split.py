@@ -78,7 +78,7 @@ def supervise() -> Iterator[Callable[[Callable[[WorkerSpec], str]], Supervisor]]
     yield make
     for each in made:
         each.let_go()
-        eventually(lambda each=each: each._thread is None, 10, "the supervisor rests")
+    eventually(lambda: all(each._thread is None for each in made), 10, "the supervisors rest")
 
 
 def splitting(spec: WorkerSpec) -> str:

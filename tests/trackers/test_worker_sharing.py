@@ -183,6 +183,11 @@ def test_one_that_raises_always(
     assert list(owed_dir().iterdir()) == []
 
 
+def wait_for_rows(csv: Path, count: int) -> None:
+    """Wait until a file has more lines than that."""
+    eventually(lambda: rows(csv) > count, 20, "some rows")
+
+
 @pytest.mark.system(deadline=20)
 def test_a_process_that_dies_twice_is_split(
     host: Host, broker: Broker, workers: Workers, producer_of: Maker, tmp_path: Path
@@ -196,8 +201,7 @@ def test_a_process_that_dies_twice_is_split(
     for part in (payloads[:100], payloads[100:200]):
         producer.send(part)
         dying = workers.start(spec)
-        before = rows(csv)
-        eventually(lambda before=before: rows(csv) > before + 20, 20, "some rows")
+        wait_for_rows(csv, rows(csv) + 20)
         dying.kill()
         dying.communicate()
     producer.send(payloads[200:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from drytorch_schemas import events
 from drytorch_schemas.envelope import Envelope
@@ -74,7 +75,8 @@ class CurrentRun:
         run: UUID of the run.
         par_dir: the experiment's parent folder.
         resumed: whether the run continues an earlier one.
-        wait: waits, for a bounded time, until what this process emitted was handled.
+        wait: waits, for a bounded time, until what this process emitted was handled by the worker
+            of a tracker; takes the object that is going to load.
     """
 
     experiment: str
@@ -82,4 +84,4 @@ class CurrentRun:
     run: str
     par_dir: Path
     resumed: bool = False
-    wait: Callable[[], None] | None = None
+    wait: Callable[[Any], None] | None = None

@@ -36,7 +36,7 @@ class MetricLoader(Tracker, abc.ABC):
         if max_epoch == 0:
             return {}
         if self.current is not None and self.current.wait is not None:
-            self.current.wait()
+            self.current.wait(self)
         return self._load_metrics(model_name, max_epoch)
 
     @abc.abstractmethod
