@@ -80,7 +80,7 @@ class Subscriptions:
             TrackerAlreadyRegisteredError: a tracker of this name is subscribed already.
             UnknownTrackerError: no tracker has this short name, or its file is not there.
             NotATrackerError: an object is no tracker.
-            NotImportableError: no worker could import an object's class.
+            NotImportableError: a class can be neither loaded by its name nor handed over.
             TrackerArgumentError: an argument cannot be handed to a worker.
         """
         for tracker in trackers:
