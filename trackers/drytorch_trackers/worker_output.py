@@ -7,10 +7,13 @@ write to the descriptor.
 
 from __future__ import annotations
 
+import fcntl
 import io
 import logging
 import os
+import stat
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +21,7 @@ from typing import Final
 
 _LOG_BYTES: Final = 4 << 20
 _LOG_DAYS: Final = 14
+_TURN_SECONDS: Final = 0.05  # longest wait for a reader
 _STDOUT, _STDERR = 1, 2
 
 
@@ -70,13 +74,56 @@ class BoundedLog:
         os.close(old)
 
 
+class Turns:
+    """Keeps what goes into two pipes in order, for a reader who shows both at one place.
+
+    A reader of two pipes cannot tell which was written to first. So before the one is written to,
+    the other is to be empty: what was in it has been taken.
+    """
+
+    def __init__(self) -> None:
+        """Initialize."""
+        self._last = -1
+
+    def take(self, descriptor: int) -> None:
+        """Wait for the reader, a short time at most, where the other pipe was written to last.
+
+        Args:
+            descriptor: the one to be written to.
+        """
+        last, self._last = self._last, descriptor
+        if last in (-1, descriptor):
+            return
+        until = time.monotonic() + _TURN_SECONDS
+        while _unread(last) and time.monotonic() < until:
+            time.sleep(_TURN_SECONDS / 100)
+
+
+def _unread(descriptor: int) -> int:
+    """Return how many bytes wait in a pipe; 0 where it is none."""
+    try:
+        if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            return 0
+        return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
+    except OSError:
+        return 0
+
+
 class LastingStream(io.RawIOBase):
     """Writes to a descriptor while that works, then to the log. Cannot be closed by a tracker."""
 
-    def __init__(self, descriptor: int, log: BoundedLog) -> None:
+    def __init__(self, descriptor: int, log: BoundedLog, turns: Turns | None = None) -> None:
+        """Initialize.
+
+        Args:
+            descriptor: where to write.
+            log: takes what the descriptor does not.
+            turns: shared with another stream, to keep both in order.
+        """
         super().__init__()
         self._descriptor = descriptor
         self._log = log
+        self._turns = turns or Turns()
         self._lost = False
 
     def writable(self) -> bool:
@@ -97,6 +144,7 @@ class LastingStream(io.RawIOBase):
     def write(self, data: bytes | bytearray | memoryview, /) -> int:  # type: ignore[override]  # typeshed: Buffer
         """Write to the descriptor, or to the log once that is gone."""
         if not self._lost:
+            self._turns.take(self._descriptor)
             try:
                 return os.write(self._descriptor, data)
             except BlockingIOError:
@@ -120,8 +168,11 @@ def install(log: BoundedLog) -> None:
     Args:
         log: takes what cannot be shown any more.
     """
-    sys.stdout = _text(_STDOUT, log)
-    sys.stderr = _text(_STDERR, log)
+    turns = Turns()
+    # the encoding that Python has chosen for the terminal: bars are drawn with what that can show
+    encodings = [getattr(stream, "encoding", "utf-8") for stream in (sys.stdout, sys.stderr)]
+    sys.stdout = _text(LastingStream(_STDOUT, log, turns), encodings[0])
+    sys.stderr = _text(LastingStream(_STDERR, log, turns), encodings[1])
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]  # Final in typeshed
 
 
@@ -137,10 +188,9 @@ class _LastingText(io.TextIOWrapper):
         self.flush()
 
 
-def _text(descriptor: int, log: BoundedLog) -> io.TextIOWrapper:
-    raw: io.RawIOBase = LastingStream(descriptor, log)
+def _text(raw: io.RawIOBase, encoding: str) -> io.TextIOWrapper:
     return _LastingText(
-        _LastingBuffer(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True
+        _LastingBuffer(raw), encoding=encoding, errors="backslashreplace", line_buffering=True
     )
 
 
