@@ -1,5 +1,6 @@
 """A tracker whose class is in the training script itself lives, dies, and is owed."""
 
+import re
 import signal
 import sys
 from pathlib import Path
@@ -96,3 +97,4 @@ def test_without_its_training_it_is_only_named(host: Host, tmp_path: Path) -> No
     assert str(file) in line
     assert host.workers() == []
     assert file.exists()
+    assert re.search(rf"^{file.stem} +away ", host.drytorch("workers").stdout, re.MULTILINE)
