@@ -27,9 +27,8 @@ from drytorch.trackers import logging as console
 from drytorch.trackers import sqlalchemy as sql
 from torch.nn import functional
 
-from drytorch_trackers import BuiltinLogger, TqdmLogger
+from drytorch_trackers import BuiltinLogger, SQLConnection, TqdmLogger
 from drytorch_trackers.dry_bridge import BusTracker
-from drytorch_trackers.sql_database import SQLConnection
 
 FLAG = "SCENARIO "
 EVERY_LINE = 1
@@ -185,7 +184,7 @@ def our_trackers(par_dir: pathlib.Path) -> list[Any]:
         BuiltinLogger(stream="stdout", verbosity=EVERY_LINE),
         TqdmLogger(file="stdout"),
         "csv",
-        "drytorch_trackers.yaml_metadata:YamlDumper",
+        "yaml",
         SQLConnection(f"sqlite:///{par_dir}/metrics.db"),
     ]
 

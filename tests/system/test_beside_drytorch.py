@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from deliveries import files
+from doc_blocks import run_blocks
 from dry_comparing import Rows, rows_of, screen_of, screens, values_in, written
 from hosts import SCRIPTS, Host, eventually
+from pages import ROOT
 
 SUPPORT = Path(__file__).parents[1] / "support"
 FILES = ("csv_metrics", "metadata")
@@ -95,3 +98,19 @@ def test_scripts_of_users_work(host: Host, tmp_path: Path) -> None:
     ends = [(each["experiment"], each["run_id"], each["status"]) for each in runs]
     second = [("Second", "r", "completed"), ("Second", "never stopped", "failed")]
     assert sorted(ends) == sorted([("First", "r", "completed"), *second, *second])
+
+
+@pytest.mark.system(deadline=60)
+@pytest.mark.timeout(240)
+def test_the_page_for_users_of_drytorch_runs(host: Host, tmp_path: Path) -> None:
+    """The page's blocks are one script, and what it says of the files that it makes is so."""
+    done = run_blocks(host, ROOT / "docs" / "from-drytorch.md", seconds=100)
+    assert done.returncode == 0, done.stderr
+    eventually(lambda: not host.workers(), 30, "the workers leave")
+    theirs = {
+        name: data for name, data in files(tmp_path / "experiments").items() if "Line" in name
+    }
+    assert len(theirs) == 3
+    assert files(tmp_path / "bus") == theirs
+    (moved,) = (tmp_path / "experiments" / "csv_metrics" / "Moved").rglob("Validation.csv")
+    assert moved.read_bytes().count(b"\n") == 4
