@@ -22,6 +22,7 @@ from drytorch_client.errors import SpoolError
 from drytorch_client.event_queue import EventQueue
 from drytorch_client.intake import Intake
 from drytorch_client.orphans import Adopter
+from drytorch_client.predecessors import Predecessors
 from drytorch_client.spool import Spool
 from drytorch_client.uplink import Uplink
 from drytorch_client.waker import Waker
@@ -37,7 +38,7 @@ _DEEP_SLEEP: Final = 1.0
 _WARN_AFTER: Final = 3.0
 _WARN_AFTER_START: Final = 15.0
 #: How often a broken spool, and the address of a broker that is away, are looked at.
-_MEND_EVERY: Final = 5.0
+_MEND_EVERY: Final = 0.5
 _LOOK_EVERY: Final = 0.5
 #: Longest time for what dead producers left, seconds.
 _ADOPT: Final = 600.0
@@ -52,6 +53,7 @@ class Courier:
         progress: notified whenever something was taken, acknowledged, or has changed.
         up: whether the broker has welcomed this producer.
         away_since: since when it has not, monotonic seconds.
+        predecessors: the spools that go first.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Courier:
         self.away_since = time.monotonic()
         self.stopping = threading.Event()
         self.waker: Final = Waker()
+        self.predecessors: Final = Predecessors(config.broker, spool.folder)
         self._config: Final = config
         self._queue: Final = queue
         self._intake: Final = intake
@@ -190,7 +193,8 @@ class Courier:
         uplink, producer = self._uplink, self._uplink.producer
         for message in uplink.tick(now):
             self._wire.send_control(message)
-        for _ in range(_SEND_AT_ONCE):
+        held = uplink.welcomed and self.predecessors.hold(now)
+        for _ in range(0 if held else _SEND_AT_ONCE):
             batch = uplink.next_batch()
             if batch is None:
                 break

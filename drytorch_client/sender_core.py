@@ -84,6 +84,10 @@ class SenderCore:
     def _wake(self) -> None:
         self._courier.waker.wake()
 
+    def expect_predecessors(self) -> None:
+        """Let what dead processes of this host left go first, where a run is resumed."""
+        self._courier.predecessors.expect()
+
     def overhead(self, identity: RunIdentity) -> int:
         """Return an upper bound of what a run adds to the size of its envelopes, bytes.
 

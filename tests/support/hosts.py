@@ -41,6 +41,10 @@ class Host:
         self._started.append(process)
         return process
 
+    def adopt(self, process: subprocess.Popen[str]) -> None:
+        """Take over a process that somebody else started, to end it with the others."""
+        self._started.append(process)
+
     def run(
         self, *command: str | Path, seconds: float = 60, **environment: str
     ) -> subprocess.CompletedProcess[str]:

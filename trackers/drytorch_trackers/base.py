@@ -24,6 +24,8 @@ class Tracker:
         wants_live: whether `BatchProgressEvent` is wanted also while a pass is under way.
         wants_whole_run: whether a restart or a late start should give the run from its start.
         wants_ranks: whether what other ranks than 0 report is wanted, under `ranks='all'`.
+        remembers: whether handling an event again changes nothing, in whatever process: where a
+            run is resumed, such a tracker is given all of it, so that nothing can be missing.
         keeps: the kinds of events that `find_missing` can look for in what was written.
         delivery: what is being handled.
         context: where the tracker runs, after `setup`.
@@ -36,6 +38,7 @@ class Tracker:
     wants_live: ClassVar[bool] = False
     wants_whole_run: ClassVar[bool] = False
     wants_ranks: ClassVar[bool] = False
+    remembers: ClassVar[bool] = False
     keeps: ClassVar[frozenset[str]] = frozenset()
 
     delivery: Delivery

@@ -31,6 +31,7 @@ class CSVDumper(MetricLoader):
     """
 
     folder_name: ClassVar[str] = "csv_metrics"
+    remembers: ClassVar[bool] = True
     keeps: ClassVar[frozenset[str]] = frozenset({"Metric"})
 
     def __init__(self, par_dir: Path | None = None, dialect: Dialect = DEFAULT) -> None:

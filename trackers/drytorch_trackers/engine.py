@@ -58,7 +58,8 @@ class Engine:
             sink: is told cursor and dead letters.
             filters: which envelopes are wanted; others are passed over.
             since: what was emitted before belongs to an earlier start of a resumed run and is
-                passed over, but for trackers that want the whole run; nanoseconds since 1970, UTC.
+                passed over, but for trackers that want the whole run, or that remember what they
+                had; nanoseconds since 1970, UTC.
             policy: how failing trackers are treated.
             pace: where time comes from.
             on_failure: is told one line for a person when a tracker fails.
@@ -76,6 +77,7 @@ class Engine:
         self._sink = sink
         self._filters = list(filters)
         self._since = since
+        self._begun: set[str] = set()
         self._on_failure = on_failure
         self._send_off = send_off
         self._sent_off: list[HostedTracker] = []
@@ -135,7 +137,7 @@ class Engine:
             self._pass_over(offset, error)
             return
         if self._is_past(envelope):
-            self._give(Delivery(envelope, offset, replayed=True), whole_only=True)
+            self._give(Delivery(envelope, offset, replayed=True), past=True)
             return
         if not replayed and wire["run"] not in self.runs and envelope.kind != "StartExperiment":
             self.catch_up(wire["run"], offset)
@@ -169,7 +171,7 @@ class Engine:
             return
         delivery = Delivery(envelope)
         for each in self.hosted:
-            wanted = each.tracker.wants_live and self._fits(each, delivery)
+            wanted = each.tracker.wants_live and self._fits(each, delivery, past=False)
             if wanted and each.wants(envelope.kind, unknown=False):
                 each.handle_live(delivery)
 
@@ -229,32 +231,36 @@ class Engine:
 
     def _is_past(self, envelope: Envelope) -> bool:
         """Tell whether an event belongs to a start of the run before the one that is wanted."""
-        if not self._since:
+        run = envelope.origin.run
+        if not self._since or run in self._begun:
+            return False
+        if envelope.kind == "StartExperiment" and envelope.time >= self._since:
+            self._begun.add(run)  # from here on the order counts, and no clock
             return False
         # the broker may note the loss of an earlier start only after the next one began
-        early_note = (
-            envelope.kind in {"RunLost", "RunFound"} and envelope.origin.run not in self.runs
-        )
+        early_note = envelope.kind in {"RunLost", "RunFound"} and run not in self.runs
         return envelope.time < self._since or early_note
 
-    def _give(self, delivery: Delivery, *, whole_only: bool = False) -> None:
+    def _give(self, delivery: Delivery, *, past: bool = False) -> None:
         kind = delivery.envelope.kind
         unknown = isinstance(delivery.event, UnknownEvent)
         for each in self.hosted:
-            if not each.wants(kind, unknown=unknown) or not self._fits(each, delivery):
-                continue
-            if whole_only and not each.tracker.wants_whole_run:
+            if not each.wants(kind, unknown=unknown) or not self._fits(each, delivery, past=past):
                 continue
             if not each.handle(delivery):
                 self._put_aside(each, delivery)
             self.finished += 1
         self.handled += 1
 
-    def _fits(self, hosted: HostedTracker, delivery: Delivery) -> bool:
+    @staticmethod
+    def _fits(hosted: HostedTracker, delivery: Delivery, *, past: bool) -> bool:
         """Tell whether a tracker gets it: of what is replayed most want the context only."""
-        if delivery.envelope.origin.rank and not hosted.tracker.wants_ranks:
+        tracker = hosted.tracker
+        if delivery.envelope.origin.rank and not tracker.wants_ranks:
             return False
-        if not delivery.replayed or hosted.tracker.wants_whole_run:
+        if past:  # what nobody handled when it came must still come before what follows it
+            return tracker.wants_whole_run or tracker.remembers
+        if not delivery.replayed or tracker.wants_whole_run:
             return True
         return delivery.envelope.kind in CONTEXT_KINDS
 

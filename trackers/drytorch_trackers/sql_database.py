@@ -49,6 +49,7 @@ class SQLConnection(MetricLoader):
             "Metric",
         }
     )
+    remembers: ClassVar[bool] = True
     keeps: ClassVar[frozenset[str]] = frozenset({"StartExperiment", "ActorRegistration", "Metric"})
 
     def __init__(

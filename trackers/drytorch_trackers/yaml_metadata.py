@@ -26,6 +26,7 @@ class YamlDumper(Tracker):
     folder_name: ClassVar[str] = "metadata"
     wants_ranks: ClassVar[bool] = True  # each has a folder of its own
     kinds: ClassVar[frozenset[str]] = KINDS | {"RunLost"}
+    remembers: ClassVar[bool] = True
     keeps: ClassVar[frozenset[str]] = KINDS
 
     def __init__(self, par_dir: Path | None = None) -> None:
