@@ -34,7 +34,7 @@ def parse(given: sqlalchemy.Engine | sqlalchemy.URL | str) -> sqlalchemy.URL:
         MissingExtraError: the driver is not installed.
     """
     if isinstance(given, sqlalchemy.Engine):
-        return given.url
+        return _as_text_can_hold(given.url)
     try:
         url = sqlalchemy.make_url(given)
     except exc.ArgumentError:
@@ -45,7 +45,7 @@ def parse(given: sqlalchemy.Engine | sqlalchemy.URL | str) -> sqlalchemy.URL:
     if url.drivername in {"postgres", "postgresql"}:
         url = url.set(drivername=_PSYCOPG)
     _check_driver(url)
-    return url
+    return _as_text_can_hold(url)
 
 
 def resolve(url: sqlalchemy.URL, folder: Path) -> sqlalchemy.URL:
@@ -124,6 +124,13 @@ def without_password(text: str, url: sqlalchemy.URL) -> str:
         for each in [secret] if isinstance(secret, str) else secret or ():
             text = text.replace(each, _HIDDEN) if each else text
     return text
+
+
+def _as_text_can_hold(url: sqlalchemy.URL) -> sqlalchemy.URL:
+    """Move a socket's folder to where it survives that the URL becomes text."""
+    if url.host and "/" in url.host:
+        return url.set(host="").update_query_dict({"host": url.host})
+    return url
 
 
 def _is_sqlite(url: sqlalchemy.URL) -> bool:
