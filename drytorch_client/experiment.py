@@ -20,6 +20,7 @@ from drytorch_client.errors import (
     RunAlreadyRecordedError,
 )
 from drytorch_client.identity import RunIdentity
+from drytorch_client.in_memory import InMemory
 from drytorch_client.registry import RunRegistry
 from drytorch_client.represent import CONFIG_DEPTH, represent
 from drytorch_client.run import Run
@@ -42,7 +43,6 @@ class Experiment(Generic[ConfigT]):
         par_dir: its parent folder, absolute.
         tags: descriptors of its variation.
         trackers: the subscribed trackers.
-        registry: the registry of its runs.
     """
 
     _names: ClassVar[naming.NameCounter] = naming.NameCounter()
@@ -80,10 +80,12 @@ class Experiment(Generic[ConfigT]):
         defaults = default_trackers()
         self.name: Final = self._names.give(wanted)
         self.config: Final = config
-        self.par_dir: Final = pathlib.Path(par_dir).absolute()
+        memory = InMemory.active()
+        given = memory.folder if memory is not None and not str(par_dir) else par_dir
+        self.par_dir: Final = pathlib.Path(given).absolute()
         self.tags: Final = [str(tag) for tag in tags or ()]
         self.trackers: Final = Subscriptions(self.name, defaults)
-        self.registry: Final = RunRegistry(self.par_dir, self.name)
+        self._registry: Final = RunRegistry(self.par_dir, self.name)
         self._ranks = ranks
         self._extra: dict[str, Any] = {}
         self._unrecorded: dict[str, str] = {}
@@ -140,6 +142,12 @@ class Experiment(Generic[ConfigT]):
         return run
 
     # ---- runs
+
+    @property
+    def registry(self) -> RunRegistry:
+        """The registry of its runs."""
+        memory = InMemory.active()
+        return self._registry if memory is None else memory.registry(self.par_dir, self.name)
 
     def create_run(
         self, *, run_id: str | None = None, resume: bool = False, record: bool = True
@@ -205,7 +213,7 @@ class Experiment(Generic[ConfigT]):
             par_dir=self.par_dir,
             registry=self.registry if run.record else None,
             config=self._client,
-            silent=muted or self._client.disabled,
+            silent=muted or (self._client.disabled and InMemory.active() is None),
             resumed=run.resumed,
         )
 

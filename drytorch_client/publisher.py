@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from drytorch_client.identity import RunIdentity
-from drytorch_client.sender import Sender
+from drytorch_client.senders import AnySender
 from drytorch_schemas.events import CONTEXT_KINDS, BatchProgressEvent, Event, MetricEvent
 
 
@@ -17,7 +17,7 @@ class Publisher:
         identity: what all events of the run share.
     """
 
-    def __init__(self, sender: Sender | None, identity: RunIdentity) -> None:
+    def __init__(self, sender: AnySender | None, identity: RunIdentity) -> None:
         """Initialize.
 
         Args:

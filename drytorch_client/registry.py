@@ -90,7 +90,7 @@ class RunRegistry:
         Raises:
             RegistryError: the registry cannot be written.
         """
-        commit = last_commit()
+        commit = self._commit()
         timestamp = default_run_id(created)
         with self._locked():
             entries = self._ended(self.load())
@@ -126,8 +126,8 @@ class RunRegistry:
                 raise RegistryError(f"Run {run_id} is not in {self.file}: was the file replaced?")
             self._write(entries)
 
-    def lock_of(self, run_id: str) -> RunLock:
-        """Return the lock to be held while a run is running.
+    def lock_of(self, run_id: str) -> RunLock | None:
+        """Return the lock to be held while a run is running, None where nobody looks.
 
         Args:
             run_id: the run.
@@ -177,6 +177,9 @@ class RunRegistry:
 
     def _lock_file(self, run_id: str) -> pathlib.Path:
         return self.file.parent / f"{_file_name(run_id)}.running"
+
+    def _commit(self) -> str | None:
+        return last_commit()
 
     def _uuid_file(self, run_id: str) -> pathlib.Path:
         return self.file.parent / f"{_file_name(run_id)}.uuid"

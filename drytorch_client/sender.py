@@ -34,7 +34,14 @@ _make_item: Final = Item._make
 
 
 class Sender:
-    """Takes the events of one process for one broker."""
+    """Takes the events of one process for one broker.
+
+    Attributes:
+        config: the client's options.
+        delivers: whether events reach trackers in other processes.
+    """
+
+    delivers: Final = True
 
     def __init__(self, config: ClientConfig) -> None:
         """Initialize; the thread starts at once.

@@ -22,8 +22,7 @@ from drytorch_client.identity import RunIdentity
 from drytorch_client.publisher import Publisher
 from drytorch_client.registry import RunRegistry
 from drytorch_client.represent import represent_summary
-from drytorch_client.sender import Sender
-from drytorch_client.senders import get_sender
+from drytorch_client.senders import AnySender, get_sender
 from drytorch_client.status import SenderStatus
 from drytorch_client.workers import owed
 from drytorch_client.workers.plan import plan_workers
@@ -113,6 +112,8 @@ class Session:
             return
         since = time.time_ns()
         self.publisher.emit(event)
+        if not self._sender.delivers:
+            return
         self._start_workers(declarations, since)
         names = [each.name for each in declarations]
         url = endpoint_of(plan.config).url
@@ -246,14 +247,14 @@ class Session:
         for spec in specs:
             self._workers.append(supervisor.start(_listed(spec)))
 
-    def _wait_and_say(self, sender: Sender, status: Status) -> None:
+    def _wait_and_say(self, sender: AnySender, status: Status) -> None:
         identity, config, now = self._plan.identity, self._plan.config, time.monotonic()
         until = now + config.exit_wait
         if sender.away:
             # a broker that is just being started is not away yet
             until = min(until, max(now + config.away_wait, self._started + config.exit_wait))
         sender.flush(max(until - time.monotonic(), 0.0))
-        if self._secondary:
+        if self._secondary or not sender.delivers:
             return  # rank 0 says how the run ended; what waits here is told when the process ends
         left = local_supervisor().wait(self._workers, max(until - time.monotonic(), 0.0))
         messages.say_end(

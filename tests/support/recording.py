@@ -22,6 +22,7 @@ class RecordingSender:
         repeated: events that were given again.
         listeners: who wants to know of a new journal.
         away: whether the broker is away.
+        delivers: whether there are to be workers.
     """
 
     events: list[Event] = field(default_factory=list)
@@ -29,6 +30,7 @@ class RecordingSender:
     repeated: list[Event] = field(default_factory=list)
     listeners: list[Callable[[], None]] = field(default_factory=list)
     away: bool = False
+    delivers: bool = True
 
     def emit(self, event: Event, identity: RunIdentity, *, again: bool = False) -> None:
         """Keep an event."""

@@ -49,6 +49,10 @@ class OptionError(TrackersError):
     exit_code = os.EX_USAGE
 
 
+class BusError(TrackersError, LookupError):
+    """A bus in memory is asked for something that is not there, or used in a way that cannot be."""
+
+
 class UnsafeNameError(TrackersError):
     """A name cannot become the name of a file or folder."""
 
