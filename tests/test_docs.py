@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import typer
@@ -159,13 +160,50 @@ def test_entry_point_of_the_how_to_is_in_the_group() -> None:
     assert list(tomllib.loads(block)["project"]["entry-points"]) == [registry.GROUP]
 
 
-def test_ten_lines_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The README's training runs as it stands, given what it says is the reader's own."""
-    monkeypatch.setenv("DRYTORCH_BROKER", "disabled")
-    monkeypatch.chdir(tmp_path)
-    (block,) = code_of(ROOT / "README.md", "python")
-    own = {"net": object(), "loader": [(1, 2)] * 3, "train_step": lambda *_: 1.0}
-    names: dict[str, Any] = own | {"mean_loss": 0.5, "accuracy": 0.9}
-    exec(compile(block, "README.md", "exec"), names)  # noqa: S102  # our own page
-    assert names["run"].state == "completed"
-    assert list((tmp_path / "experiments" / ".drytorch" / "Digits").glob("*.uuid"))
+# ---- pages
+
+#: Pages with Python blocks, and the test that runs them.
+RUN = {
+    "README.md": "tests/system/test_first_run.py",
+    "docs/tutorial/first-run.md": "tests/system/test_first_run.py",
+    "docs/tutorial/trackers.md": "tests/system/test_tracker_tutorial.py",
+    "docs/how-to/own-tracker.md": "tests/test_docs.py",
+    "docs/how-to/resume.md": "tests/system/test_pages_run.py",
+    "docs/how-to/sweep.md": "tests/system/test_pages_run.py",
+    "docs/how-to/test-your-code.md": "tests/trackers/test_pytest_plugin.py",
+    "docs/how-to/torchrun.md": "tests/system/test_pages_run.py",
+    "docs/how-to/notebook.md": "tests/system/test_pages_run.py",
+    "docs/from-drytorch.md": "tests/system/test_beside_drytorch.py",
+    "docs/from-wandb.md": "tests/system/test_pages_run.py",
+    "docs/from-tensorboard.md": "tests/system/test_pages_run.py",
+    "docs/reference/api.md": "tests/system/test_pages_run.py",
+}
+
+
+def test_pages_with_code_are_run() -> None:
+    """Each page with Python blocks is named by a test file that is there and names the page."""
+    found = {str(page.relative_to(ROOT)) for page in PAGES if code_of(page, "python")}
+    assert found == set(RUN)
+    for page, test in RUN.items():
+        assert Path(page).name in (ROOT / test).read_text(encoding="utf-8"), page
+
+
+def test_index_has_every_page() -> None:
+    """The index links each page of the documentation, and the README links the index."""
+    index = ROOT / "docs" / "index.md"
+    links = set(re.findall(r"\]\(([^)#\s]+)", text_of(index)))
+    linked = {(index.parent / link).resolve() for link in links}
+    assert [str(page.relative_to(ROOT)) for page in PAGES if page not in linked] == [
+        "README.md",
+        "docs/index.md",
+    ]
+    assert "(docs/index.md)" in text_of(ROOT / "README.md")
+
+
+def test_picture_is_a_valid_one() -> None:
+    """The README's picture is well-formed SVG with words for those who do not see it."""
+    picture = ElementTree.parse(ROOT / "docs" / "overview.svg").getroot()  # noqa: S314  # ours
+    assert picture.tag.endswith("svg")
+    names = [element.tag.rpartition("}")[2] for element in picture]
+    assert names[:2] == ["title", "desc"]
+    assert "(docs/overview.svg)" in text_of(ROOT / "README.md")
