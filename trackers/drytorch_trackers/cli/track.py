@@ -94,7 +94,7 @@ def command(  # noqa: PLR0913, PLR0917  # each is an option of the command
             notices=Notices(note=_say, warn=_say),
             start=start,
             transient=name is None,
-            policy=Policy(wait_for_folder=False),
+            policy=Policy(wait_for_folder=False, wait_for_backend=True),
         )
         code, _ = run_worker(spec, host, built)
     return code
