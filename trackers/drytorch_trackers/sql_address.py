@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import sqlalchemy
 from sqlalchemy import exc, pool
@@ -109,7 +110,8 @@ def shown(url: sqlalchemy.URL) -> str:
         url: the URL.
     """
     hidden = {key: _HIDDEN for key in url.query if key.lower() in _SECRETS}
-    return url.update_query_dict(hidden).render_as_string(hide_password=True)
+    text = url.update_query_dict(hidden).render_as_string(hide_password=True)
+    return text.replace(quote(_HIDDEN, safe=""), _HIDDEN)
 
 
 def without_password(text: str, url: sqlalchemy.URL) -> str:

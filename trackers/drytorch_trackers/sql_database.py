@@ -109,9 +109,9 @@ class SQLConnection(MetricLoader):
         return self._database().engine
 
     def setup(self, context: TrackerContext) -> None:
-        """Settle where the database is; it is opened with the first event."""
+        """Settle where the database is, and make its folder; it is opened with the first event."""
         super().setup(context)
-        self._database()
+        self._database().make_folder()
 
     def handle(self, delivery: Delivery) -> None:
         """Keep an event until the next flush.

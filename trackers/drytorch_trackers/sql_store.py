@@ -49,6 +49,21 @@ class Store:
         """The database's URL as it may be shown."""
         return sql_address.shown(self._url)
 
+    def make_folder(self) -> None:
+        """Make the folder of a SQLite file.
+
+        Raises:
+            TrackerError: it cannot be made.
+        """
+        if sql_address.is_file(self._url):
+            try:
+                Path(str(self._url.database)).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise TrackerError(
+                    f"The folder of database {self.name} cannot be made ({error}): "
+                    f"name another file."
+                ) from error
+
     def write(self, action: Callable[[Writer], T]) -> T:
         """Let the writer do something; the tables are made at first use.
 
@@ -95,8 +110,11 @@ class Store:
             self.engine.dispose()
 
     def _make_ready(self) -> Fit:
-        if sql_address.is_file(self._url):
-            Path(str(self._url.database)).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.make_folder()
+        except TrackerError as error:
+            # it was there at the start: somebody changes the disk
+            raise BackendAwayError(str(error)) from error
         for attempt in range(_ATTEMPTS):
             try:
                 sql_tables.metadata.create_all(self.engine)
