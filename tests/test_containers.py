@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from containers import COMPOSE, compose, instructions, replaced, stages
+from drytorch_schemas.endpoint import Endpoint
 from pages import ROOT
 
 OURS = ("broker", "csv", "sql", "training")
@@ -63,7 +64,10 @@ def test_network_is_internal_and_what_is_kept_has_a_volume() -> None:
         for each in service.get("volumes", [])
     }
     assert mounted == set(data["volumes"])
-    assert "journal:/journal" in data["services"]["broker"]["volumes"]
+    broker = data["services"]["broker"]
+    assert "journal:/journal" in broker["volumes"]
+    address = broker["command"][broker["command"].index("--listen") + 1]
+    assert Endpoint.from_url(address).loopback is ("--insecure" not in broker["command"])
 
 
 def test_images_are_pinned_slim_and_not_of_root() -> None:

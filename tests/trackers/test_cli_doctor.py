@@ -285,8 +285,9 @@ def test_a_damaged_state_folder(doctor: Doctor) -> None:
     """Whatever is damaged is named, the rest is looked at all the same, and nothing is touched."""
     make_state()
     journal_dir().chmod(0o755)
-    for name in ("endpoint.json", "broker.log", "lock", "durable"):
+    for name in ("endpoint.json", "lock", "durable"):
         (journal_dir() / name).write_bytes(b"\x00\xff{broken")
+    (journal_dir() / "broker.log").mkdir()
     segment(0, 5).save(journal_dir())
     segment(5, 5, journal="ee" * 16).save(journal_dir())
     (journal_dir() / f"{10:020}.msgpack").write_bytes(b"not a segment")
@@ -307,9 +308,10 @@ def test_a_damaged_state_folder(doctor: Doctor) -> None:
         f"{spool}/meta.msgpack is damaged: remove",
         "has lost its file `lock`",
         "owed is not a folder",
+        "broker.log cannot be looked at",
     ):
         assert sum(words in each for each in problems) == 1, (words, problems)
-    assert len(problems) == 6
+    assert len(problems) == 7
     assert "none runs" in text
 
 
