@@ -121,13 +121,23 @@ def deliver_all(broker: str, until: float, stop: threading.Event | None = None) 
     return not left
 
 
-def deliver(folder: Path, until: float, stopped: Callable[[], bool] = lambda: False) -> bool:
-    """Deliver one spool to the broker that it names, and remove it.
+def deliver(
+    folder: Path,
+    until: float,
+    stopped: Callable[[], bool] = lambda: False,
+    *,
+    to: Endpoint | None = None,
+    keep: bool = False,
+) -> bool:
+    """Deliver one spool, and remove it.
 
     Args:
         folder: the spool's folder.
         until: when to give up, monotonic seconds.
         stopped: tells whether to give up now.
+        to: the broker; None for the one that the spool names.
+        keep: leave the spool as it is, also where it cannot be written to; a broker drops what it
+            has already.
 
     Returns:
         Whether it is delivered, by us or by somebody who was faster.
@@ -142,14 +152,19 @@ def deliver(folder: Path, until: float, stopped: Callable[[], bool] = lambda: Fa
             return False
     except FileNotFoundError:
         return True
+    except OSError:
+        if not keep:
+            return False
     try:
         meta = spool_files.read_meta(folder)
         spool = AdoptedSpool(folder)
         producer = Producer(meta.producer, meta.token, meta.host, meta.pid, adopted=True)
         uplink = Uplink(producer, spool, upcoming=spool.last + 1)
-        if spool.last and not _deliver(uplink, Endpoint.from_url(meta.broker), until, stopped):
+        endpoint = to or Endpoint.from_url(meta.broker)
+        if spool.last and not _deliver(uplink, endpoint, until, stopped):
             return False
-        spool_files.remove_spool(folder)
+        if not keep:
+            spool_files.remove_spool(folder)
     except OSError:
         return not folder.exists()
     finally:

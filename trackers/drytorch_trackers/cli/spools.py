@@ -6,10 +6,10 @@ import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from drytorch_client.broker_address import local_broker_runs, local_endpoint
 from drytorch_client.control import ControlChannel
@@ -52,14 +52,76 @@ class Orphan:
 
 
 def orphans() -> list[Orphan]:
-    """Return the spools of dead producers that can be read."""
-    found: list[Orphan] = []
-    with contextlib.suppress(OSError):
-        for folder in sorted(spool_dir().iterdir()):
-            with contextlib.suppress(OSError, SchemaError):
-                if _is_free(folder):
-                    found.append(Orphan(folder, spool_files.read_meta(folder)))
+    """Return the spools of dead producers of this host that can be read."""
+    return [Orphan(*each) for each in _spools(spool_dir()) if _is_free(each[0])]
+
+
+def carried(folder: Path) -> list[Orphan]:
+    """Return the spools of dead producers in a folder that was brought from another host.
+
+    Args:
+        folder: one spool, a folder of spools, or a host's state folder.
+
+    Raises:
+        WorkError: there is none.
+    """
+    found = [Orphan(*each) for each in _spools(_spool_folder(folder)) if _is_free(each[0])]
+    if not found:
+        raise WorkError(
+            f"{folder} holds no spool of a dead training: name a spool, or the folder `spool` of a "
+            f"host's state.",
+            exit_codes.NO_INPUT,
+        )
     return found
+
+
+def rows(folder: Path | None) -> list[dict[str, Any]]:
+    """Return what there is to know of spools, those of living producers included.
+
+    Args:
+        folder: as `carried` takes it; None for this host's own.
+    """
+    found = []
+    for path, meta in _spools(spool_dir() if folder is None else _spool_folder(folder)):
+        segments = spool_files.spool_segments(path)
+        found.append(
+            {
+                "producer": meta.producer,
+                "host": meta.host,
+                "pid": meta.pid,
+                "alive": not _is_free(path),
+                "broker": meta.broker or meta.journal,
+                "bytes": sum(each.stat().st_size for each in segments),
+                "events": _events_in(segments),
+                "folder": str(path),
+            }
+        )
+    return found
+
+
+def _events_in(segments: list[Path]) -> int:
+    count = 0
+    for segment in segments:
+        with contextlib.suppress(OSError, SchemaError):
+            for each in spool_files.batches(segment):
+                count += each.count if isinstance(each, spool_files.Batch) else 0
+    return count
+
+
+def _spool_folder(folder: Path) -> Path:
+    if (folder / spool_files.META_FILE).exists():
+        return folder
+    inside = folder / spool_dir().name
+    return inside if inside.is_dir() else folder
+
+
+def _spools(folder: Path) -> Iterator[tuple[Path, spool_files.SpoolMeta]]:
+    """Yield the spools in a folder, or the folder itself where it is one."""
+    with contextlib.suppress(OSError):
+        single = (folder / spool_files.META_FILE).exists()
+        for path in [folder] if single else sorted(folder.iterdir()):
+            with contextlib.suppress(OSError, SchemaError):
+                yield path, spool_files.read_meta(path)
 
 
 def needs_local_broker(found: Iterable[Orphan], urls: Iterable[str]) -> bool:
@@ -116,6 +178,29 @@ def deliver(found: list[Orphan], until: float) -> list[str]:
     return problems
 
 
+def deliver_to(found: list[Orphan], endpoint: Endpoint, until: float, *, keep: bool) -> list[str]:
+    """Deliver spools to a broker that the user names, and return a sentence about each failure.
+
+    Args:
+        found: the spools.
+        endpoint: where the broker listens.
+        until: when to give up, monotonic seconds.
+        keep: leave them as they are.
+    """
+    from drytorch_client.orphans import deliver as send
+
+    problems = []
+    for each in found:
+        reason = "it was not acknowledged in time"
+        try:
+            if send(each.folder, until, to=endpoint, keep=keep):
+                continue
+        except SchemaError as error:
+            reason = str(error).rstrip(".")
+        problems.append(f"The spool {each.folder} was not delivered to {endpoint.url}: {reason}.")
+    return problems
+
+
 def _delivered(orphan: Orphan, until: float) -> bool:
     from drytorch_client.orphans import deliver as send
 
@@ -140,4 +225,7 @@ def _answers(url: str) -> bool:
 
 def _is_free(folder: Path) -> bool:
     lock = spool_files.lock_path(folder)
-    return lock.exists() and not FileLock.held_by_other(lock)
+    try:
+        return lock.exists() and not FileLock.held_by_other(lock)
+    except (OSError, SchemaError):
+        return False

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from drytorch_trackers import exit_codes
+from drytorch_trackers.cli import parameters
 from drytorch_trackers.wording import plural
 
 if TYPE_CHECKING:
@@ -23,20 +25,88 @@ EPILOG: Final = """\b
 Examples:
   drytorch sync
   drytorch sync --wait 600
+  drytorch sync --list
+  drytorch sync /media/cluster/spool --broker tcp://127.0.0.1:7750
 """
+_HEADER: Final = ("PRODUCER", "HOST", "PID", "STATE", "EVENTS", "BYTES", "BROKER")
 
 
 def command(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FOLDER]", help="Spools from another host: only they are delivered."
+        ),
+    ] = None,
     wait: Annotated[
         float,
         typer.Option("--wait", metavar="SECONDS", min=0, help="Longest wait for all of it."),
     ] = 30.0,
+    listing: Annotated[bool, typer.Option("--list", help="Only list the spools.")] = False,
+    broker: Annotated[
+        str | None,
+        typer.Option(
+            "--broker", metavar="URL", help="Deliver to this broker, whichever was meant."
+        ),
+    ] = None,
+    json: parameters.Json = False,
 ) -> int:
     """Deliver what dead trainings spooled, and start trackers that still have something to do.
 
     Each goes to the broker that it was meant for; this user's own one is started. What takes
-    longer goes on in the background.
+    longer goes on in the background. Spools in FOLDER were brought from elsewhere: they go to
+    --broker, or to this user's own one, and are left as they are.
     """
+    if listing:
+        return _list(folder, as_text=not json)
+    if folder is None and broker is None:
+        return _sync(wait)
+    return _deliver(folder, broker, time.monotonic() + wait)
+
+
+def _list(folder: Path | None, *, as_text: bool) -> int:
+    from drytorch_trackers.cli import display, spools
+
+    rows = spools.rows(folder)
+    if as_text and rows:
+        cells = [
+            (
+                row["producer"][:8],
+                *(row[name] for name in ("host", "pid")),
+                "alive" if row["alive"] else "dead",
+                *(row[name] for name in ("events", "bytes", "broker")),
+            )
+            for row in rows
+        ]
+        print(display.table(_HEADER, cells))
+    elif as_text:
+        print("No spools.")
+    else:
+        print(display.as_json(rows))
+    return exit_codes.OK
+
+
+def _deliver(folder: Path | None, broker: str | None, until: float) -> int:
+    """Deliver where the user says, and nothing else."""
+    from drytorch_client.broker_address import local_broker_runs, local_endpoint
+    from drytorch_schemas.endpoint import Endpoint
+    from drytorch_trackers.cli import spools
+
+    endpoint = local_endpoint() if broker is None else Endpoint.from_url(broker)
+    found = spools.orphans() if folder is None else spools.carried(folder)
+    if broker is None and not local_broker_runs():
+        spools.start_local_broker()
+        endpoint = local_endpoint()
+    left = spools.deliver_to(found, endpoint, until, keep=folder is not None)
+    kept = "" if folder is None else f"; {folder} is left as it is"
+    print(f"{plural(len(found) - len(left), 'spool')} delivered to {endpoint.url}{kept}.")
+    for each in left:
+        _say(each)
+    return exit_codes.UNAVAILABLE if left else exit_codes.OK
+
+
+def _sync(wait: float) -> int:
+    """Finish what was left behind on this host."""
     from drytorch_client.workers import owed
     from drytorch_trackers.cli import spools
 

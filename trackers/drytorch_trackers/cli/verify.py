@@ -11,6 +11,7 @@ import typer
 
 from drytorch_trackers import exit_codes
 from drytorch_trackers.cli import parameters
+from drytorch_trackers.wording import plural
 
 if TYPE_CHECKING:
     from drytorch_trackers.cli.verified import Chosen
@@ -92,8 +93,8 @@ def _print(rows: list[dict[str, Any]], strangers: list[str], problem: str) -> No
 
     for row in rows:
         verdict = "complete" if row["complete"] else "NOT COMPLETE"
-        counted = _plural(row["events"], "event")
-        of = _plural(len(row["spans"]), "producer")
+        counted = plural(row["events"], "event")
+        of = plural(len(row["spans"]), "producer")
         held = "".join(
             f", {each['tracker']} has {each['checked'] - each['missing_count']} of "
             f"{each['checked']}"
@@ -113,7 +114,7 @@ def _row(verdict: Verdict, chosen: Chosen, options: list[str]) -> dict[str, Any]
     state = verdict.state
     findings = list(_findings(state))
     findings += [
-        f"{each.tracker} lacks {_plural(len(each.missing), 'event')}, the first of them "
+        f"{each.tracker} lacks {plural(len(each.missing), 'event')}, the first of them "
         f"{_name(each)}: {_mend(state, each, chosen, options)}"
         for each in verdict.artefacts
         if each.missing
@@ -141,17 +142,17 @@ def _findings(state: RunState) -> Iterator[str]:
         more = f" and {len(ranges) - _MOST_RANGES} more ranges" if ranges[_MOST_RANGES:] else ""
         count = sum(last - first + 1 for first, last in ranges)
         yield (
-            f"neither in this journal nor in a spool of this host: {_plural(count, 'event')} of "
+            f"neither in this journal nor in a spool of this host: {plural(count, 'event')} of "
             f"producer {producer[:8]}, {shown}{more}"
         )
     if state.spooled:
-        yield f"{_plural(state.spooled, 'event')} still in a spool of this host: `drytorch sync`"
+        yield f"{plural(state.spooled, 'event')} still in a spool of this host: `drytorch sync`"
     if state.lost:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(state.lost.items()))
         reasons = ", ".join(sorted(state.reasons))
         yield f"declared lost: {kinds} ({reasons}); nothing brings them back"
     if state.twice:
-        yield f"in the journal more than once: {_plural(state.twice, 'event')}"
+        yield f"in the journal more than once: {plural(state.twice, 'event')}"
 
 
 def _name(check: ArtefactCheck) -> str:
@@ -180,7 +181,3 @@ def _mend(state: RunState, check: ArtefactCheck, chosen: Chosen, options: list[s
 
 def _literal(name: str) -> str:
     return "".join(f"[{each}]" if each in "*?[" else each for each in name)
-
-
-def _plural(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
