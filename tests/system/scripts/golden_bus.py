@@ -23,7 +23,7 @@ def evaluate(check, loader, name, value):
 
 def train(par_dir):
     init_trackers(MODE)
-    experiment = Experiment(None, name="Golden", par_dir=par_dir)
+    experiment = Experiment(None, name="Golden", par_dir=par_dir, exit_wait=40)
     with experiment.create_run(run_id="r") as run:
         model = run.register_model(object(), name="net")
         trainer = run.register_actor(name="Trainer", model=model)
