@@ -38,10 +38,8 @@ def test_sources_epochs_and_metrics(tmp_path: Path) -> None:
     write(
         tmp_path,
         start(),
-        *(
-            metric(epoch, loss=epoch / 2, **({"late": 1.0} if epoch > 1 else {}))
-            for epoch in (1, 2)
-        ),
+        metric(1, loss=0.5),
+        metric(2, loss=1.0, late=1.0),
         metric(2, "Test", loss=math.nan),
         metric(1, model="other", x=1),
         metric(1, step=4, loss=9),
@@ -78,7 +76,7 @@ def test_what_cannot_be_loaded(tmp_path: Path) -> None:
 
 
 def test_epochs_that_were_logged_again(tmp_path: Path) -> None:
-    """A resumed run goes on from an earlier epoch: what it logs replaces what came from there on."""
+    """A resumed run goes on from an earlier epoch and replaces what was logged from there on."""
     before = [metric(epoch, loss=epoch, extra=1) for epoch in (1, 2, 3, 4)]
     after = [metric(epoch, loss=10 * epoch) for epoch in (3, 4, 5)]
     write(tmp_path, start(), *before)
@@ -124,7 +122,7 @@ def test_large_batches(tmp_path: Path) -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 2), st.integers(1, 6)), max_size=30))
 def test_history_is_the_last_pass(passes: list[tuple[int, int]]) -> None:
-    """Epochs only rise, and each has the value logged last, unless a later pass went back past it."""
+    """Epochs only rise; a pass that goes back replaces what came at its epoch and after."""
     history = History()
     logged: list[tuple[int, int]] = []
     for number, (source, epoch) in enumerate(passes):
@@ -137,8 +135,8 @@ def test_history_is_the_last_pass(passes: list[tuple[int, int]]) -> None:
     assert values == ({"x": expected, "y": expected} if passes else {})
 
 
-def test_deliveries_are_kept_apart_from_replayed_ones(tmp_path: Path) -> None:
-    """A flush with nothing to write, and a second clean-up, do no harm."""
+def test_calls_with_nothing_to_do(tmp_path: Path) -> None:
+    """A flush with nothing to write, an event twice and a second clean-up do no harm."""
     tracker = SQLConnection(url_in(tmp_path))
     tracker.setup(TrackerContext(tmp_path))
     tracker.flush()
