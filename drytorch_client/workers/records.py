@@ -57,7 +57,7 @@ class Route:
             logger: the console's logger in this process.
         """
         for handler in list(logger.handlers):
-            if not isinstance(handler, logging.NullHandler) and not self._prints(handler):
+            if not (_is_left_out(handler) or self._prints(handler)):
                 yield handler
         above = logger.parent if self.propagate else None
         while above is not None:
@@ -72,6 +72,12 @@ class Route:
             return False
         own = (getattr(sys, self.stream), getattr(sys, f"__{self.stream}__"))
         return handler.stream is not None and handler.stream in own
+
+
+def _is_left_out(handler: logging.Handler) -> bool:
+    """Tell whether a handler prints nothing, or DRYTorch's own lines in a bridged training."""
+    of_drytorch = type(handler.formatter).__module__.startswith("drytorch.")
+    return of_drytorch or isinstance(handler, logging.NullHandler)
 
 
 def route_of(declarations: Iterable[Declaration]) -> Route | None:

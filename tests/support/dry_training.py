@@ -7,7 +7,6 @@ under `FOLDER/<experiment>/ours` and print to stdout, behind a line that names t
 
 import contextlib
 import dataclasses
-import logging
 import pathlib
 import sys
 import warnings
@@ -163,9 +162,6 @@ TITLES = {"after": "whole"}
 
 def their_trackers(par_dir: pathlib.Path, stream: TextIO) -> list[Any]:
     """Return DRYTorch's own trackers, whose console prints to a stream of its own."""
-    # the name of DRYTorch's logger is that of our console's lines too, which come to its handlers
-    logging.getLogger("drytorch").handlers.clear()
-    console.logger = logging.Logger("theirs")  # noqa: LOG001  # one that nobody else finds
     console.enable_default_handler(stream)
     console.set_verbosity(EVERY_LINE)
     engine = sqlalchemy.create_engine(f"sqlite:///{par_dir}/metrics.db")

@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, Final
 
+from drytorch_client.long_text import MAX_ARCHITECTURE, without_middle
 from drytorch_client.represent import represent
 from drytorch_schemas import events
 from drytorch_trackers.dry_represent import DryRepresentation
@@ -105,11 +106,13 @@ def _field(name: str, value: Any, representation: DryRepresentation | None) -> A
     """Return a field's value as our models take it."""
     if name == "metadata" and representation is not None:
         return representation.mapping(value)
+    if name == "architecture_repr":
+        return without_middle(str(value), MAX_ARCHITECTURE)
     if name == "base_lr" and value is not None:
         return _rates(value)
     if name in {"epoch", "start_epoch", "end_epoch"}:
         return whole(value)
-    # texts that are marked in DRYTorch, such as a module's representation, are plain here
+    # a text of a class of its own is plain here
     return str(value) if isinstance(value, str) else value
 
 
