@@ -31,9 +31,12 @@ def test_replay_says_where_each_tracker_wrote(
     common = ("replay", str(journal), "--to", "csv", "--to", "memory", "--par-dir", "out")
     assert main([*common]) == 0
     assert main([*common, *own]) == 0
-    first, second = capsys.readouterr().out.splitlines()
+    database = ("--to", "sql", "-o", f"sql.url=sqlite:///{tmp_path}/m.db")
+    assert main([*common, *database]) == 0
+    first, second, third = capsys.readouterr().out.splitlines()
     assert first.endswith(f"went to csv, memory under {tmp_path}/out.")
     assert second.endswith(f"went to csv under {tmp_path}/own; memory under {tmp_path}/out.")
+    assert third.endswith(f"went to csv, memory under {tmp_path}/out; sql.")
     assert list((tmp_path / "own").rglob("*.csv"))
 
 

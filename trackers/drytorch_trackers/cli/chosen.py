@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from drytorch_trackers import exit_codes, options, registry
 from drytorch_trackers.base import Tracker
 from drytorch_trackers.errors import OptionError, WorkError
 from drytorch_trackers.hosted import one_line
+
+#: Options that lead somewhere else than to a folder.
+_ADDRESSES: Final = {"url", "engine"}
 
 
 def arguments_of(
@@ -71,12 +74,12 @@ def places(targets: Sequence[str], given: Sequence[str], par_dir: Path) -> str:
         given: as there.
         par_dir: where those write that were given no folder of their own.
     """
-    folders: dict[Path, list[str]] = {}
+    folders: dict[str, list[str]] = {}
     for target, (_, arguments) in arguments_of(targets, given).items():
-        folders.setdefault(Path(arguments.get("par_dir") or par_dir), []).append(target)
-    return "; ".join(
-        f"{', '.join(names)} under {folder.absolute()}" for folder, names in folders.items()
-    )
+        folder = Path(arguments.get("par_dir") or par_dir).absolute()
+        elsewhere = _ADDRESSES & arguments.keys()
+        folders.setdefault("" if elsewhere else f" under {folder}", []).append(target)
+    return "; ".join(f"{', '.join(names)}{place}" for place, names in folders.items())
 
 
 def writable(folder: Path) -> Path:
