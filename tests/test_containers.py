@@ -108,7 +108,7 @@ def copies() -> list[tuple[str, str, str]]:
 def test_steps_of_the_dockerfile_run(tmp_path: Path) -> None:
     """The scripts of the RUN lines work on what is copied, with this environment as pip's index."""
     places = {
-        "/opt/drytorch": "",
+        "/app": "",
         "/usr/local/lib/drytorch": str(ROOT / "docker"),
         "10001": str(os.getuid()),
     }
@@ -118,7 +118,7 @@ def test_steps_of_the_dockerfile_run(tmp_path: Path) -> None:
             copy(ROOT / source, context / target if target != "./" else context / source)
     steps = []
     for stage in ("training-build", "base"):
-        places |= {"/opt/drytorch": str(tmp_path / stage)}
+        places |= {"/app": str(tmp_path / stage)}
         places |= {f"/{each}": str(tmp_path / each) for each in FOLDERS}
         (words,) = runs(stage)
         steps.append(step([replaced(word, places) for word in words], context))
@@ -138,7 +138,7 @@ def test_both_images_are_installed_alike() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     (bus,), (training,) = runs("bus-build"), runs("training-build")
-    assert bus[:3] == training[:3] == ["sh", "docker/install.sh", "/opt/drytorch"]
+    assert bus[:3] == training[:3] == ["sh", "docker/install.sh", "/app"]
     for extras, more in ((bus[3], bus[4:]), (training[3], training[4:])):
         assert set(extras.split(",")) <= set(project["optional-dependencies"])
         assert all(f"\n{each}==" in pinned for each in more)
@@ -170,6 +170,7 @@ def step(command: list[str], folder: Path) -> "subprocess.Popen[str]":
     """Start one step with the libraries of this environment in the place of an index."""
     found = next(path for path in sys.path if path.endswith("site-packages"))
     offline = {"PYTHONPATH": found, "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"}
+    offline |= {"PIP_EXTRA_INDEX_URL": ""}  # the Dockerfile's default
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.Popen(
         command,
