@@ -21,6 +21,7 @@ from drytorch_client.errors import ClosedSenderWarning, EventTooLargeError
 from drytorch_client.event_queue import METRIC, Item
 from drytorch_client.event_size import OBJECTS, PER_METRIC, refuse
 from drytorch_client.identity import RunIdentity
+from drytorch_client.listeners import Listeners
 from drytorch_client.sender_core import SenderCore
 from drytorch_client.status import SenderStatus
 from drytorch_schemas.envelope import check, encode_fields
@@ -50,7 +51,7 @@ class Sender:
             config: the client's options, not disabled.
         """
         self.config: Final = config
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: Final = Listeners()
         self._starting = threading.RLock()
         self._identity: RunIdentity | None = None
         self._overhead = 0
@@ -58,7 +59,7 @@ class Sender:
         self._told_rest = 0
         self._last = SenderStatus(broker="away")
         self._pid = os.getpid()
-        self._core: SenderCore | None = SenderCore(config, self._on_new_journal)
+        self._core: SenderCore | None = SenderCore(config, self._listeners.tell)
         process_exit.enroll(self)
 
     # ---- the hot path
@@ -118,6 +119,8 @@ class Sender:
             return
         if identity is not self._identity:
             self._know(identity)
+        if getattr(event, "resumed", False) and not again:  # a run's start says so
+            core.expect_predecessors()
         now = time_ns()
         if isinstance(event, BatchProgressEvent):
             self._emit_progress(core, event, event, identity)
@@ -257,10 +260,6 @@ class Sender:
         if listener in self._listeners:
             self._listeners.remove(listener)
 
-    def _on_new_journal(self) -> None:
-        for listener in list(self._listeners):
-            listener()
-
     # ---- processes
 
     def _own_core(self) -> SenderCore | None:
@@ -276,7 +275,7 @@ class Sender:
                 self._pid = os.getpid()
                 return True
             try:
-                core = SenderCore(self.config, self._on_new_journal)
+                core = SenderCore(self.config, self._listeners.tell)
             except (RuntimeError, OSError):  # the interpreter ends, or has no descriptor left
                 return False
             process_exit.keep_forever(self._core)
