@@ -21,6 +21,7 @@ from drytorch_client.errors import (
 )
 from drytorch_client.identity import RunIdentity
 from drytorch_client.in_memory import InMemory
+from drytorch_client.redaction import hide_in_repr, hide_url_password
 from drytorch_client.registry import RunRegistry
 from drytorch_client.represent import CONFIG_DEPTH, represent
 from drytorch_client.run import Run
@@ -200,6 +201,10 @@ class Experiment(Generic[ConfigT]):
             return plain
         extra = represent(self._extra, CONFIG_DEPTH)
         return {**plain, **extra} if isinstance(plain, dict) else {"config": plain, **extra}
+
+    def plain_tags(self) -> list[str]:
+        """Return the tags with secrets hidden."""
+        return [hide_in_repr(hide_url_password(tag)) for tag in self.tags]
 
     def plan_of(self, run: Run[ConfigT]) -> Plan:
         """Return what a session needs to know of a run.

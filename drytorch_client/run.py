@@ -262,7 +262,7 @@ class Run(Reporting, Generic[ConfigT]):
         """Report config and tags as they are now. Called by `experiment.extend`."""
         experiment = self.experiment
         self.emit(
-            UpdateExperimentEvent(config=experiment.plain_config(), tags=list(experiment.tags))
+            UpdateExperimentEvent(config=experiment.plain_config(), tags=experiment.plain_tags())
         )
 
     @property
@@ -296,5 +296,5 @@ class Run(Reporting, Generic[ConfigT]):
             run_id=self.id,
             resumed=self.resumed,
             par_dir=experiment.par_dir,
-            tags=list(experiment.tags),
+            tags=experiment.plain_tags(),
         )

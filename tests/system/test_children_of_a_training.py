@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from doc_blocks import save_blocks
 from hosts import SCRIPTS, Host, eventually
 from journaled import assert_complete, journaled
+from pages import ROOT
 
 METHODS = ("fork", "spawn", "forkserver")
 
@@ -41,3 +43,17 @@ def test_children_of_every_kind(host: Host, tmp_path: Path) -> None:
     of_exp = {each.origin.producer for each in envelopes if each.origin.experiment == "Exp"}
     assert len(of_exp) == 5  # parent, fork, spawn, forkserver, os.fork; no worker of a DataLoader
     assert {each.kind for each in envelopes} & {"RunLost", "Loss"} == set()
+
+
+@pytest.mark.system(deadline=60)
+@pytest.mark.timeout(120)
+def test_the_page_on_children_works(host: Host, tmp_path: Path) -> None:
+    """The script of the page writes a table for each of its spawned children."""
+    save_blocks(ROOT / "docs" / "how-to" / "multiprocessing.md", tmp_path)
+    done = host.run(sys.executable, "evaluate.py", seconds=90)
+    assert done.returncode == 0, done.stderr
+    eventually(lambda: not host.workers(), 30, "the workers leave")
+    steps = tmp_path / "experiments" / "csv_metrics" / "Evaluation" / "r" / "run"
+    for part in range(2):
+        rows = (steps / f"part {part}.steps.csv").read_text().splitlines()[1:]
+        assert [float(row.split(",")[-1]) for row in rows] == [0.5, 0.6, 0.7]
