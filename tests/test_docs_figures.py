@@ -18,6 +18,7 @@ from drytorch_client.workers import supervisor
 from drytorch_client.workers.spec import WorkerSpec
 from drytorch_schemas import limits
 from drytorch_trackers import applied, hosted, registry, sharing, sql_address, worker_output
+from drytorch_trackers.checkup import broker, journal, leftovers, places
 from drytorch_trackers.feed import FeedOptions
 from drytorch_trackers.hosted import Policy
 from pages import REFERENCE, named, rows, section, shown, text_of
@@ -116,6 +117,16 @@ def test_prose_has_the_figures_of_the_code() -> None:
     assert f"{applied.RECORD_SIZE} bytes a row" in text
     assert f"`fsync_interval` of {LogOptions().fsync_interval:g} s" in text
     assert f"a warning comes at {committer.WARN_AT * 100:g} %" in text
+
+
+def test_doctor_s_figures_are_those_of_the_code() -> None:
+    """What doctor takes for a problem stands in its section with the values that the code has."""
+    text = " ".join(section("commands.md", "`drytorch doctor`").split())
+    assert f"up to {shown('bytes', leftovers.MOST_READ)} of it" in text
+    assert f"less than {leftovers.BEGINS_WITHIN:g} s" in text
+    assert f"Less than {places.LOW_ROOM >> 20} MiB of free space" in text
+    assert f"from {journal.WARN_AT * 100:g} % of its limit on" in text
+    assert f"may take {broker.TIMEOUT:g} s to answer" in text
 
 
 # ---- trackers

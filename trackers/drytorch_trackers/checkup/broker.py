@@ -19,6 +19,7 @@ from drytorch_schemas.locks import FileLock
 from drytorch_trackers.checkup.finding import Finding
 from drytorch_trackers.wording import plural
 
+_NAMED: Final = "named broker"
 #: How long an answer may take, seconds.
 TIMEOUT: Final = 3.0
 _START_LOCK: Final = "broker-start.lock"
@@ -79,21 +80,21 @@ def by_variable() -> list[Finding]:
         return []
     facts: dict[str, Any] = {"url": url, "answers": False}
     if url == DISABLED:
-        return [Finding(VARIABLE, "disabled: trainings of this shell report nothing", facts=facts)]
+        return [Finding(_NAMED, "disabled: trainings of this shell report nothing", facts=facts)]
     try:
         endpoint = Endpoint.from_url(url)
     except EndpointError as error:
-        return [Finding(VARIABLE, url, [f"{VARIABLE}: {error}"], facts)]
+        return [Finding(_NAMED, url, [f"{VARIABLE}: {error}"], facts)]
     status = _status_of(endpoint)
     if status is None:
         problem = (
             f"No broker answers at {url}, which {VARIABLE} names: start it there, or unset the "
             f"variable; events of trainings wait in their spools."
         )
-        return [Finding(VARIABLE, f"{url} does not answer", [problem], facts)]
+        return [Finding(_NAMED, f"{url} does not answer", [problem], facts)]
     facts |= {"answers": True, "status": status}
     text = f"{url} is {_word(status)}, on {status.get('host')}"
-    return [Finding(VARIABLE, text, _troubles(status), facts)]
+    return [Finding(_NAMED, text, _troubles(status), facts)]
 
 
 def _status_of(endpoint: Endpoint) -> Mapping[str, Any] | None:
