@@ -45,6 +45,7 @@ class Relay:
         self._thread: threading.Thread | None = None
         self._open: dict[int, _Pipe | RecordPipe] = {}
         self._copying = threading.Lock()
+        self._hushed = False
 
     def pipe(self, name: StreamName) -> int:
         """Return the writing end of a new pipe; the caller closes it after the worker has it.
@@ -87,7 +88,9 @@ class Relay:
         Args:
             timeout: longest wait in seconds for what is being copied.
         """
-        self._copying.acquire(timeout=timeout)
+        self._hushed = True
+        if self._copying.acquire(timeout=timeout):
+            self._copying.release()
 
     def close_in_child(self) -> None:
         """Close what a forked child inherited: it would keep pipes open that nobody reads."""
@@ -99,7 +102,7 @@ class Relay:
         while True:
             for key, _ in self._selector.select():
                 with self._copying:
-                    more = key.data.copy()
+                    more = not self._hushed and key.data.copy()
                 if not more:
                     self._drop(key.data)
             with self._lock:

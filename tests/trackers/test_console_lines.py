@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from deliveries import deliver, feed, metric, start, stop
+from drytorch_client import defaults
 from drytorch_client.declarations import declare
+from drytorch_client.defaults import default_trackers
+from drytorch_client.workers.records import route_of
 from drytorch_schemas import events
 from drytorch_trackers import BuiltinLogger, Delivery, TrackerContext, console, console_switches
 from drytorch_trackers.console import INFO_LEVELS
@@ -177,6 +180,75 @@ def test_switches_act_here_and_travel() -> None:
     }
     console.disable_default_handler()
     assert declare(BuiltinLogger()).kwargs["stream"] is None
+
+
+def test_verbosity_of_the_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verbosity can be asked for before anything was switched: the mode has set it."""
+    monkeypatch.setenv("DRYTORCH_INIT_MODE", "minimal")
+    defaults.forget_mode()
+    assert console.get_verbosity() == INFO_LEVELS.training
+    console.set_verbosity(INFO_LEVELS.metrics)
+    assert console.get_verbosity() == INFO_LEVELS.metrics
+    defaults.remove_all_default_trackers()
+    console_switches.forget()
+    assert console.get_verbosity() == logging.NOTSET
+    defaults.forget_mode()
+
+
+def test_a_mode_undoes_switches() -> None:
+    """Stream, propagation, formatter and verbosity of before are gone after `init_trackers`."""
+    shared = logging.StreamHandler(sys.stdout)
+    logging.getLogger().addHandler(shared)
+    console.enable_default_handler("stdout")
+    console.set_verbosity(19)
+    console.set_formatter("progress")
+    console.enable_propagation(deduplicate_stream=True)
+    assert shared.filters
+    defaults.init_trackers("standard")
+    (lines, *_) = [defaults.switched(each.current()) for each in default_trackers().values()]
+    assert (lines.target, lines.kwargs) == ("console", {"verbosity": INFO_LEVELS.epoch})
+    logger = logging.getLogger("drytorch")
+    assert (logger.handlers, logger.level, logger.propagate) == ([], logging.NOTSET, False)
+    assert shared.filters == []
+    defaults.forget_mode()
+
+
+def test_switches_after_a_mode() -> None:
+    """What is switched later wins, and a handler switched on is on its own, as in DRYTorch."""
+    defaults.init_trackers("hydra")
+    console.set_verbosity(INFO_LEVELS.test)
+    lines = defaults.switched(next(iter(default_trackers().values())).current())
+    assert lines.kwargs == {"verbosity": 29, "stream": "stdout", "propagate": True}
+    console.enable_default_handler()
+    lines = defaults.switched(next(iter(default_trackers().values())).current())
+    assert lines.kwargs == {
+        "verbosity": 21,
+        "stream": "stderr",
+        "propagate": False,
+        "formatter": "drytorch",
+    }
+    defaults.forget_mode()
+
+
+def test_a_stream_of_this_process() -> None:
+    """Lines for a stream that no worker has come to this process's handler, formatted by it."""
+    stream = io.StringIO()
+    console.enable_default_handler(stream)
+    console.set_formatter("progress")
+    declared = declare(BuiltinLogger())
+    assert declared.kwargs["stream"] is None
+    route = route_of([declared])
+    assert route is not None
+    route.deliver(logging.LogRecord("drytorch", INFO_LEVELS.epoch, "", 0, "epoch", (), None))
+    assert stream.getvalue() == "epoch ...\r"
+
+
+def test_propagation_survives_a_handler_switched_off() -> None:
+    """Lines that print nowhere still reach the root logger, where that was asked for."""
+    console.enable_propagation()
+    console.disable_default_handler()
+    declared = declare(BuiltinLogger())
+    assert (declared.kwargs["stream"], declared.kwargs["propagate"]) == (None, True)
 
 
 @pytest.mark.parametrize("option", [{"stream": "stdlog"}, {"formatter": "fancy"}])

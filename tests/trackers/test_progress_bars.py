@@ -48,7 +48,12 @@ def iterate(pass_id: int = 1, source: str = "Trainer") -> events.IterateBatchEve
 
 
 def progress(
-    batches: int, pass_id: int = 1, *, source: str = "Trainer", final: bool = False
+    batches: int,
+    pass_id: int = 1,
+    *,
+    source: str = "Trainer",
+    final: bool = False,
+    loss: float = 0.5,
 ) -> events.BatchProgressEvent:
     """Return how far a pass is; the client caps nothing here."""
     return events.BatchProgressEvent(
@@ -56,7 +61,7 @@ def progress(
         pass_id=pass_id,
         batches=batches,
         samples=4 * batches,
-        metrics={"loss": 0.5},
+        metrics={"loss": loss},
         final=final,
     )
 
@@ -76,6 +81,41 @@ def test_finished_bar_is_right(bars: TqdmLogger, stream: io.StringIO, batches: l
     """Whatever was lost, late or repeated on the way, a finished bar shows the whole pass."""
     give(bars, iterate(), *(progress(n, final=n == 5) for n in batches))
     assert show(stream.getvalue()) == [FULL, ""]
+
+
+def test_values_of_joined_ranks(bars: TqdmLogger, stream: io.StringIO) -> None:
+    """What comes without a further batch is shown when the bar closes, as long as it is open."""
+    end = events.EndEpochEvent(source_name="Trainer", model_name="net", epoch=1)
+    give(bars, iterate(), progress(3), progress(3, loss=0.25), end)
+    give(bars, iterate(2), progress(5, 2), progress(5, 2, loss=0.25, final=True), end)
+    assert [line.rpartition("| ")[2] for line in show(stream.getvalue())] == [
+        "3/5, times, Samples=12, loss=2.500e-01",
+        "5/5, times, Samples=18, loss=5.000e-01",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "drawn"),
+    [
+        ({}, True),
+        ({"leave": False}, False),
+        ({"enable_training_bar": True}, False),
+        ({"leave": False, "notebook": False}, True),
+    ],
+)
+def test_bars_in_notebooks(
+    tmp_path: Path, stream: io.StringIO, options: dict[str, bool], *, drawn: bool
+) -> None:
+    """In a notebook a bar that would vanish is not drawn; the training's bar always is."""
+    tracker = TqdmLogger(file=stream, **{"notebook": True, **options})
+    tracker.setup(TrackerContext(tmp_path))
+    names = {"source_name": "Trainer", "model_name": "net"}
+    give(tracker, events.StartTrainingEvent(**names, start_epoch=0, end_epoch=1))
+    give(tracker, iterate(), progress(5, final=True))
+    give(tracker, events.EndTrainingEvent(source_name="Trainer"))
+    assert ("Trainer:" in stream.getvalue()) == drawn
+    assert ("Epoch:" in stream.getvalue()) == ("enable_training_bar" in options)
 
 
 def test_other_passes_are_ignored(bars: TqdmLogger, stream: io.StringIO) -> None:

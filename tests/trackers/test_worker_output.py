@@ -1,12 +1,14 @@
 """A worker's output: shown while somebody looks, in the log afterwards, and bounded."""
 
 import os
+import select
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from drytorch_trackers.worker_output import BoundedLog, LastingStream, remove_old_logs
+from drytorch_trackers.worker_output import BoundedLog, LastingStream, Turns, remove_old_logs
 from feeding import Run
 from hosts import Host, eventually
 from producing import Broker, Producer
@@ -32,6 +34,46 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     assert text == "unseen\nfrom a library\nafter close\n"
     assert (tmp_path / "logs" / "w.log").stat().st_mode & 0o777 == 0o600
     os.close(writing)
+    log.close()
+
+
+def test_two_pipes_keep_their_order(tmp_path: Path) -> None:
+    """A reader who looks at one pipe at a time gets lines and bars in the order of writing."""
+    log, turns = BoundedLog(tmp_path / "w.log"), Turns()
+    pipes = [os.pipe() for _ in range(2)]
+    out, err = (LastingStream(writing, log, turns) for _, writing in pipes)
+
+    def write() -> None:
+        for number in range(20):
+            (out, err)[number % 2].write(b"%d " % number)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    read = b""
+    while read.count(b" ") < 20:
+        # the second pipe first: without turns it would be far ahead of the other
+        ready = select.select([pipes[1][0], pipes[0][0]], [], [], 10)[0]
+        assert ready, "nothing comes any more"
+        read += os.read(ready[0], 100)
+    writer.join()
+    assert read == b"".join(b"%d " % number for number in range(20))
+    for descriptor in (*pipes[0], *pipes[1]):
+        os.close(descriptor)
+    log.close()
+
+
+def test_nobody_waits_long_for_a_turn(tmp_path: Path) -> None:
+    """Where nobody reads, or it is no pipe, the other stream goes on all the same."""
+    log, turns = BoundedLog(tmp_path / "w.log"), Turns()
+    reading, writing = os.pipe()
+    file = os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT, 0o600)
+    streams = [LastingStream(writing, log, turns), LastingStream(file, log, turns)]
+    for number in range(4):
+        streams[number % 2].write(b"%d" % number)
+    assert os.read(reading, 10) == b"02"
+    assert (tmp_path / "file").read_bytes() == b"13"
+    for descriptor in (reading, writing, file):
+        os.close(descriptor)
     log.close()
 
 

@@ -63,10 +63,8 @@ class EpochBar:
         Args:
             event: batches and samples so far, and the latest values.
         """
-        if not self.open or event.pass_id != self.pass_id:
-            return
-        if event.batches < self._bar.n or (event.batches == self._bar.n and not event.final):
-            return
+        if not self.open or event.pass_id != self.pass_id or event.batches < self._bar.n:
+            return  # as many batches as before may bring newer values: ranks that are joined at last
         complete = self._n_iter is not None and event.batches >= self._n_iter
         shown: dict[str, int | str] = {self.seen_str: self._seen(event.samples, complete=complete)}
         shown |= {printable(name): f"{value:.3e}" for name, value in event.metrics.items()}
