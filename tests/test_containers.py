@@ -12,18 +12,24 @@ import pytest
 
 from containers import COMPOSE, compose, instructions, replaced, stages
 from drytorch_schemas.endpoint import Endpoint
-from pages import ROOT
+from pages import ROOT, code_of
 
 OURS = ("broker", "csv", "sql", "training")
 BASE = ("bus", "training")
 
 
-def test_compose_file_is_of_the_compose_schema() -> None:
-    """The file is valid by the schema of the Compose specification."""
+@pytest.mark.parametrize("source", ["docker-compose.yml", "docs/how-to/docker.md"])
+def test_compose_file_is_of_the_compose_schema(source: str, tmp_path: Path) -> None:
+    """The file, and what the page has one write, are valid by the Compose specification."""
+    file = ROOT / source
+    if file.suffix == ".md":
+        (block,) = code_of(file, "yaml")
+        file = tmp_path / "docker-compose.yml"
+        file.write_text(block, encoding="utf-8")
     command = [sys.executable, "-W", "ignore", "-m", "check_jsonschema"]
     schema = ("--builtin-schema", "vendor.compose-spec")
     checked = subprocess.run(
-        [*command, *schema, COMPOSE], capture_output=True, text=True, timeout=60, check=False
+        [*command, *schema, file], capture_output=True, text=True, timeout=60, check=False
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
