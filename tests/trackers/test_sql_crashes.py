@@ -1,7 +1,6 @@
 """The SQL tracker is killed, shut out and raced by others, and the rows come out the same."""
 
 import functools
-import logging
 import os
 import signal
 import sqlite3
@@ -151,39 +150,41 @@ def _insist(action: Callable[[], None]) -> None:
             return
 
 
-def hosted(tracker: SQLConnection, pauses: list[float], on_pause: Any) -> HostedTracker:
+def hosted(
+    tracker: SQLConnection, pauses: list[float], told: list[str], on_pause: Callable[[], object]
+) -> HostedTracker:
     """Return a tracker as a worker calls it, with pauses in which something happens."""
 
     def sleep(seconds: float) -> None:
         pauses.append(seconds)
         on_pause()
 
-    return HostedTracker("SQLConnection", tracker, Policy(wait_for_backend=True), Pace(sleep))
+    policy = Policy(wait_for_backend=True)
+    return HostedTracker("SQLConnection", tracker, policy, Pace(sleep), told.append)
 
 
-def test_a_locked_file_is_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_locked_file_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While another program holds the file locked nothing is lost, and the user is told once."""
     monkeypatch.setattr(sql_address, "SQLITE_BUSY_SECONDS", 0.02)
     file = tmp_path / "metrics.db"
     tracker = SQLConnection(f"sqlite:///{file}")
     deliveries = deliver([start(), metric(1, loss=1), metric(2, loss=2)])
     feed(tracker, deliveries[:2], tmp_path)
+    pauses: list[float] = []
+    told: list[str] = []
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        pauses: list[float] = []
-        each = hosted(tracker, pauses, lambda: len(pauses) == 9 and other.execute("ROLLBACK"))
+        each = hosted(tracker, pauses, told, lambda: len(pauses) == 9 and other.execute("ROLLBACK"))
         each.setup(TrackerContext(tmp_path))
-        with caplog.at_level(logging.WARNING, "drytorch_worker"):
-            assert each.handle(deliveries[2])
-            assert each.flush()
+        assert each.handle(deliveries[2])
+        assert each.flush()
     assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]
     assert not each.failures
     assert not each.broken
     assert [row[2] for row in dump(f"sqlite:///{file}")["logs"]] == [1, 2]
-    assert ["waits" in text for text in caplog.messages] == [True, False]
-    assert "locked" in caplog.messages[0]
+    name = f"Database sqlite:///{file}"
+    locked = f"SQLConnection waits: {name} cannot be used at the moment: database is locked"
+    assert told == [locked, "SQLConnection goes on"]
 
 
 def test_a_removed_file_is_made_again(tmp_path: Path) -> None:
@@ -217,32 +218,33 @@ def test_other_tables_are_refused(tmp_path: Path) -> None:
         tracker.handle(deliver([metric(1, x=1)])[0])
 
 
-def test_a_server_that_is_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_is_away(tmp_path: Path) -> None:
     """A server away at the start, in the middle and at the end costs nothing and shows nothing."""
     server = PostgresServer()
     pauses: list[float] = []
+    told: list[str] = []
     tracker = SQLConnection(server.url)
 
     def on_pause() -> None:
         if len(pauses) % 2 == 0:
             server.start()
 
-    each = hosted(tracker, pauses, on_pause)
+    each = hosted(tracker, pauses, told, on_pause)
     each.setup(TrackerContext(tmp_path))
     try:
-        with caplog.at_level(logging.WARNING, "drytorch_worker"):
-            for number, delivery in enumerate(deliver(EVENTS)):
-                if number in {5, len(EVENTS) - 1}:
-                    server.stop()
-                assert each.handle(delivery)
-                if number % 3 == 2:
-                    assert each.flush()
+        for number, delivery in enumerate(deliver(EVENTS)):
+            if number in {5, len(EVENTS) - 1}:
+                server.stop()
+            assert each.handle(delivery)
+            if number % 3 == 2:
+                assert each.flush()
         assert each.flush()
         assert pauses == [0.1, 0.2] * 3
         assert not each.failures
         assert len(dump(server.url)["bus_events"]) == len(EVENTS) - 1
-        assert PASSWORD not in caplog.text + each.last_error + each.last_traceback
+        assert PASSWORD not in "".join(told) + each.last_error + each.last_traceback
         assert "***" in each.last_error
+        assert [text.split()[1] for text in told] == ["waits:", "goes"] * 3
         assert PASSWORD not in server.log()
     finally:
         server.close()

@@ -62,13 +62,13 @@ class Engine:
                 had; nanoseconds since 1970, UTC.
             policy: how failing trackers are treated.
             pace: where time comes from.
-            on_failure: is told one line for a person when a tracker fails.
+            on_failure: is told one line for a person when a tracker fails, or has to wait.
             send_off: takes over a stopped tracker before the cursor passes what it was not given;
                 without it the others go on and it misses that.
         """
-        self._policy = policy or Policy()
+        self._policy = policy = policy or Policy()
         self.hosted = [
-            HostedTracker(name, tracker, self._policy, pace) for name, tracker in trackers.items()
+            HostedTracker(name, each, policy, pace, on_failure) for name, each in trackers.items()
         ]
         self.runs = RunBook()
         self.finished = 0

@@ -72,7 +72,23 @@ class HostedTracker:
             where what was handled last is not safe either.
     """
 
-    def __init__(self, name: str, tracker: Tracker, policy: Policy, pace: Pace) -> None:
+    def __init__(
+        self,
+        name: str,
+        tracker: Tracker,
+        policy: Policy,
+        pace: Pace,
+        on_away: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        """Initialize.
+
+        Args:
+            name: the tracker's name in messages and dead letters.
+            tracker: the object itself.
+            policy: how often it is called again, and when that ends.
+            pace: where time comes from.
+            on_away: is told one line when what the tracker writes to is away, and when it is back.
+        """
         self.name = name
         self.tracker = tracker
         self.stopped = ""
@@ -85,6 +101,7 @@ class HostedTracker:
         self._failing_kinds: set[str] = set()
         self._policy = policy
         self._pace = pace
+        self._on_away = on_away
 
     def wants(self, kind: str, *, unknown: bool) -> bool:
         """Tell whether the tracker is to be given a kind of event.
@@ -163,19 +180,23 @@ class HostedTracker:
 
     def _attempt(self, action: Callable[[], None], delays: tuple[float, ...] | None = None) -> bool:
         pauses = iter(self._policy.delays if delays is None else delays)
-        away = _FIRST_AWAY_PAUSE
+        away = 0.0
         while (error := self._call(action)) is not None:
             if isinstance(error, FolderTakenError):
                 self._wait_for_folder(error)
                 continue
             if isinstance(error, BackendAwayError) and self._policy.wait_for_backend:
+                if not away:
+                    self._on_away(f"{self.name} waits: {error}")
+                away = min(2 * away, _LONGEST_AWAY_PAUSE) or _FIRST_AWAY_PAUSE
                 self._pause(away)
-                away = min(2 * away, _LONGEST_AWAY_PAUSE)
                 continue
             delay = next(pauses, None)
             if delay is None:
                 return False
             self._pause(delay)
+        if away:
+            self._on_away(f"{self.name} goes on")
         return True
 
     def _call(self, action: Callable[[], None]) -> BaseException | None:

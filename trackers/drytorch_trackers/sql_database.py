@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -13,14 +12,11 @@ from drytorch_client.errors import TrackerArgumentError
 from drytorch_schemas import events
 from drytorch_trackers import sql_address
 from drytorch_trackers.base import Delivery, Missing, TrackerContext
-from drytorch_trackers.errors import BackendAwayError, OptionError, TrackerError
+from drytorch_trackers.errors import OptionError, TrackerError
 from drytorch_trackers.loading import MetricLoader, SourcedMetrics
 from drytorch_trackers.sql_check import lacking
 from drytorch_trackers.sql_reader import Wanted, load
 from drytorch_trackers.sql_store import Store
-from drytorch_trackers.sql_writer import Writer
-
-log = logging.getLogger("drytorch_worker")
 
 #: Events and values after which is written without waiting for the next flush.
 _MAX_EVENTS: Final = 500
@@ -82,7 +78,6 @@ class SQLConnection(MetricLoader):
         self._resumed: dict[str, bool] = {}
         self._waiting: dict[Identity, Delivery] = {}
         self._values = 0
-        self._told_away = False
 
     def declared(self) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
         """Return the database's URL, complete with its password.
@@ -156,7 +151,7 @@ class SQLConnection(MetricLoader):
 
     def on_metric(self, event: events.MetricEvent) -> None:
         """Add a row for each metric."""
-        self._write(lambda writer: writer.check(event))
+        self._database().write(lambda writer: writer.check(event))
         self._keep(len(event.metrics))
 
     def flush(self) -> None:
@@ -168,7 +163,7 @@ class SQLConnection(MetricLoader):
         """
         if self._waiting:
             batch = list(self._waiting.values())
-            self._write(lambda writer: writer.write(batch))
+            self._database().write(lambda writer: writer.write(batch))
             self._waiting.clear()
             self._values = 0
 
@@ -228,15 +223,3 @@ class SQLConnection(MetricLoader):
         if self.delivery.envelope.identity not in self._waiting:
             self._waiting[self.delivery.envelope.identity] = self.delivery
             self._values += values
-
-    def _write(self, action: Callable[[Writer], None]) -> None:
-        try:
-            self._database().write(action)
-        except BackendAwayError as error:
-            if not self._told_away:
-                self._told_away = True
-                log.warning("SQLConnection waits: %s", error)
-            raise
-        if self._told_away:
-            self._told_away = False
-            log.warning("SQLConnection goes on: %s answers.", self._database().name)
