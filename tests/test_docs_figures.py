@@ -12,7 +12,7 @@ from drytorch_broker import workers as broker_workers
 from drytorch_broker.config import BrokerConfig
 from drytorch_broker.filelog.options import LogOptions
 from drytorch_broker.worker_files import MAX_DEAD_BYTES
-from drytorch_client import defaults, epoch, handover, naming
+from drytorch_client import defaults, epoch, handover, messages, naming
 from drytorch_client.config import ClientConfig
 from drytorch_client.workers import supervisor
 from drytorch_client.workers.spec import WorkerSpec
@@ -52,6 +52,8 @@ def test_options_have_the_defaults_of_the_page(heading: str, config: Any, column
 POLICY, FEED = Policy(), FeedOptions()
 FIGURES: dict[str, list[object]] = {
     "Live events of one pass": [f"{epoch.LIVE_SECONDS:g} s"],
+    "A line that the client says of itself": [f"{messages._PATIENCE:g} s"],
+    "A line after a bar, in two pipes": [f"{worker_output._TURN_SECONDS:g} s"],
     "Batches held for one producer while an earlier one is missing": [
         shown("bytes", inlet.MAX_HELD_BYTES)
     ],
