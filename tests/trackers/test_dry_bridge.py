@@ -3,6 +3,8 @@
 import datetime
 import functools
 import json
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -443,3 +445,13 @@ def test_subclasses_work(
         assert isinstance(Chatty.get_current(), Chatty)
     assert sender.kinds() == ["StartExperiment", "Metric", "StopExperiment"]
     assert seen == [5, -1]
+
+
+def test_without_drytorch_the_extra_is_named() -> None:
+    """Where DRYTorch is not installed, importing the bridge says in a sentence what to install."""
+    code = "import sys; sys.modules['drytorch'] = None; import drytorch_trackers.dry_bridge"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1] == (
+        "ImportError: drytorch_trackers.dry_bridge needs drytorch, which is not installed: "
+        "run pip install 'drytorch-bus[drytorch]'."
+    )

@@ -34,8 +34,8 @@ try:
     from drytorch.utils import repr_utils
 except ImportError as missing:
     raise ImportError(
-        f"drytorch_trackers.dry_bridge needs {missing.name}, which is not installed: "
-        f"run pip install 'drytorch-bus[drytorch]'.",
+        f"drytorch_trackers.dry_bridge needs {(missing.name or 'drytorch').partition('.')[0]}, "
+        f"which is not installed: run pip install 'drytorch-bus[drytorch]'.",
         name=missing.name,
     ) from missing
 
