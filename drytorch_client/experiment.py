@@ -21,6 +21,7 @@ from drytorch_client.errors import (
 )
 from drytorch_client.identity import RunIdentity
 from drytorch_client.in_memory import InMemory
+from drytorch_client.ranks import check as check_ranks
 from drytorch_client.redaction import hide_in_repr, hide_url_password
 from drytorch_client.registry import RunRegistry
 from drytorch_client.represent import CONFIG_DEPTH, represent
@@ -87,7 +88,9 @@ class Experiment(Generic[ConfigT]):
         self.tags: Final = [str(tag) for tag in tags or ()]
         self.trackers: Final = Subscriptions(self.name, defaults)
         self._registry: Final = RunRegistry(self.par_dir, self.name)
+        check_ranks(ranks)
         self._ranks = ranks
+        self._runs = 0
         self._extra: dict[str, Any] = {}
         self._unrecorded: dict[str, str] = {}
 
@@ -171,11 +174,13 @@ class Experiment(Generic[ConfigT]):
         rank = ranks.current_rank()
         created = datetime.datetime.now()  # noqa: DTZ005 - DRYTorch's times are naive local ones
 
-        def chosen() -> tuple[str, str, bool]:
+        def chosen() -> list[Any]:
             found = self._resumed(run_id) if resume else None
-            return found or self._new(run_id, created, record=record and rank == 0)
+            return list(found or self._new(run_id, created, record=record and rank == 0))
 
-        given, run_uuid, resumed = ranks.from_first_rank(chosen)
+        self._runs += 1
+        key = f"drytorch/{self.name}/{self._runs}"
+        given, run_uuid, resumed = ranks.from_first_rank(key, chosen)
         if rank and self._ranks == "all" and not ranks.is_distributed():
             warnings.warn(RanksWarning(_APART.format(rank=rank, run=given)), stacklevel=2)
         identity = RunIdentity(self.name, given, run_uuid, rank, socket.gethostname())

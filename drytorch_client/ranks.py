@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, get_args
 
-from drytorch_client.errors import FirstRankError
+from drytorch_client.errors import FirstRankError, OptionError
 
-ResultT = TypeVar("ResultT")
 Ranks = Literal["0", "all"]
 
 _VARIABLE: Final = "RANK"
+
+
+def check(ranks: Any) -> None:
+    """Refuse what names no ranks.
+
+    Args:
+        ranks: what a user gave.
+
+    Raises:
+        OptionError: it is neither `0` nor `all`.
+    """
+    if ranks not in get_args(Ranks):
+        raise OptionError(
+            f"Option ranks cannot be {ranks!r}: use one of {', '.join(get_args(Ranks))}."
+        )
 
 
 def _process_group() -> Any:
@@ -37,35 +52,43 @@ def is_distributed() -> bool:
     return _process_group() is not None
 
 
-def from_first_rank(make: Callable[[], ResultT]) -> ResultT:
+def from_first_rank(key: str, make: Callable[[], list[Any]]) -> list[Any]:
     """Return what rank 0 makes; where there is no process group each process makes its own.
 
-    All ranks must call this. What goes wrong in rank 0 is raised in all of them: none waits for a
-    value that never comes.
+    Rank 0 leaves it in the group's store and goes on: it waits for nobody, so that a script may
+    also call this in rank 0 alone. The others wait until it is there. What goes wrong in rank 0 is
+    raised in all of them.
 
     Args:
-        make: makes the value; called in rank 0 only, where there is a process group.
+        key: what is made, by the same name in all ranks.
+        make: makes plain data; called in rank 0 only, where there is a process group.
 
     Raises:
-        ClientError: what `make` raised in rank 0.
+        FirstRankError: `make` has raised in rank 0, and this is another rank.
     """
     group = _process_group()
     if group is None:
         return make()
-    box: list[Any] = [None, None]
+    store = _store()
     if group.get_rank() == 0:
         try:
-            box[0] = make()
+            made = make()
         except BaseException as error:
-            # as text: an error of any class may not be picklable
-            box[1] = f"{type(error).__name__}: {error}"
-            group.broadcast_object_list(box, src=0)
+            store.set(key, json.dumps({"error": f"{type(error).__name__}: {error}"}))
             raise
-    group.broadcast_object_list(box, src=0)
-    if box[1] is not None:
-        raise FirstRankError(f"Rank 0 could not go on: {box[1]}")
-    made: ResultT = box[0]
-    return made
+        store.set(key, json.dumps({"made": made}))
+        return made
+    told: dict[str, Any] = json.loads(store.get(key))
+    if "error" in told:
+        raise FirstRankError(f"Rank 0 could not go on: {told['error']}")
+    found: list[Any] = told["made"]
+    return found
+
+
+def _store() -> Any:
+    """Return the store by which the processes of the group have found one another."""
+    # torch has no public way to it; unlike a broadcast it needs no device, and rank 0 never waits
+    return sys.modules["torch.distributed.distributed_c10d"]._get_default_store()  # noqa: SLF001
 
 
 def wait_for_all(device: int | None = None) -> None:

@@ -5,40 +5,38 @@ from typing import Any
 
 import pytest
 import torch
+from torch._C._distributed_c10d import HashStore
 
 from drytorch_client import ranks
-from drytorch_client.errors import FirstRankError, RanksWarning, RunAlreadyRecordedError
+from drytorch_client.errors import (
+    FirstRankError,
+    OptionError,
+    RanksWarning,
+    RunAlreadyRecordedError,
+)
 from drytorch_client.experiment import Experiment
 from recording import Recorded
 
 
 class Group:
-    """Stands for torch.distributed in one of its ranks; `box` travels from rank 0 to the others."""
+    """Stands for torch.distributed in one of its ranks."""
 
-    def __init__(self, rank: int, box: list[Any]) -> None:
+    def __init__(self, rank: int) -> None:
         self._rank = rank
-        self.box = box
 
     def get_rank(self) -> int:
         """Return the rank."""
         return self._rank
 
-    def broadcast_object_list(self, values: list[Any], src: int) -> None:
-        """Take what rank 0 has, or give it."""
-        assert src == 0
-        if self._rank == 0:
-            self.box[:] = values
-        else:
-            values[:] = self.box
-
 
 @pytest.fixture
 def as_rank(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return what makes this process a rank of a group."""
-    box: list[Any] = []
+    """Return what makes this process a rank of a group with one store."""
+    store = HashStore()
+    monkeypatch.setattr(ranks, "_store", lambda: store)
 
     def become(rank: int) -> None:
-        monkeypatch.setattr(ranks, "_process_group", lambda: Group(rank, box))
+        monkeypatch.setattr(ranks, "_process_group", lambda: Group(rank))
 
     return become
 
@@ -67,7 +65,9 @@ def test_all_ranks_report_one_run(recorded: Recorded, tmp_path: Path, as_rank: A
     assert workers
     before = sorted(tmp_path.rglob("*"))
     as_rank(1)
-    with experiment.create_run() as second:
+    recorded.forget_names()  # another process
+    elsewhere = Experiment(None, name="Exp", par_dir=tmp_path, ranks="all")
+    with elsewhere.create_run() as second:
         model = second.register_model(torch.nn.Linear(1, 1))
         for epoch in second.register_actor(model=model).training(n_epochs=5):
             epoch.log(loss=1.0)
@@ -82,7 +82,7 @@ def test_all_ranks_report_one_run(recorded: Recorded, tmp_path: Path, as_rank: A
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_an_error_of_rank_0_reaches_all(tmp_path: Path, as_rank: Any) -> None:
+def test_an_error_of_rank_0_reaches_all(recorded: Recorded, tmp_path: Path, as_rank: Any) -> None:
     """A run that rank 0 cannot make is refused in the other ranks, which would wait for ever."""
     as_rank(0)
     experiment = Experiment(None, name="Exp", par_dir=tmp_path)
@@ -90,6 +90,9 @@ def test_an_error_of_rank_0_reaches_all(tmp_path: Path, as_rank: Any) -> None:
     with pytest.raises(RunAlreadyRecordedError):
         experiment.create_run(run_id="a")
     as_rank(1)
+    recorded.forget_names()  # another process
+    experiment = Experiment(None, name="Exp", par_dir=tmp_path)
+    assert experiment.create_run(run_id="a").id == "a"
     with pytest.raises(FirstRankError, match=r"RunAlreadyRecordedError: .*has a run a already"):
         experiment.create_run(run_id="a")
 
@@ -105,3 +108,10 @@ def test_ranks_without_a_group(
     with run:
         run.log({"loss": 1.0})
     assert recorded.sender.kinds() == ["Metric"]
+
+
+@pytest.mark.parametrize("wrong", ["1", 0, "ALL", None])
+def test_wrong_ranks_are_refused(tmp_path: Path, wrong: Any) -> None:
+    """Only `0` and `all` say who reports."""
+    with pytest.raises(OptionError, match="use one of 0, all"):
+        Experiment(None, name="Exp", par_dir=tmp_path, ranks=wrong)

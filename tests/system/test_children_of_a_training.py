@@ -28,7 +28,8 @@ def test_children_of_every_kind(host: Host, tmp_path: Path) -> None:
     for source in ("parent", *METHODS):
         rows = (steps / f"{source}.steps.csv").read_text().splitlines()[1:]
         assert [int(row.split(",")[-1]) for row in rows] == list(range(50)), source
-    assert (steps / "os.fork.steps.csv").read_text().count("\n") == 2
+    for source in ("os.fork", "killed"):
+        assert (steps / f"{source}.steps.csv").read_text().count("\n") == 2
     assert (steps.parent / "net" / "Trainer.csv").read_text().count("\n") == 3
 
     envelopes = journaled(host)
@@ -41,7 +42,8 @@ def test_children_of_every_kind(host: Host, tmp_path: Path) -> None:
     assert stops[-1] == "Exp"
     assert len(stops) == 4
     of_exp = {each.origin.producer for each in envelopes if each.origin.experiment == "Exp"}
-    assert len(of_exp) == 5  # parent, fork, spawn, forkserver, os.fork; no worker of a DataLoader
+    # parent, fork, spawn, forkserver, os.fork twice; no worker of a DataLoader
+    assert len(of_exp) == 6
     assert {each.kind for each in envelopes} & {"RunLost", "Loss"} == set()
 
 

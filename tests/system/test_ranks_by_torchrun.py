@@ -40,7 +40,7 @@ def test_two_ranks(host: Host, tmp_path: Path) -> None:
     assert sorted(done.stdout.split("\n")) == ["", "RANK 0 done", "RANK 1 done"]
     assert "warning" not in done.stderr.lower()
     said = [line for line in done.stderr.splitlines() if line.startswith("drytorch: ")]
-    assert len(said) == 4, said  # one start and one end for each run
+    assert len(said) == 6, said  # one start and one end for each run
     for name in ("Muted", "All"):
         assert statuses(out, name) == ["completed"]
         eventually(lambda: not host.workers(), 30, "the workers leave")
@@ -51,6 +51,7 @@ def test_two_ranks(host: Host, tmp_path: Path) -> None:
     envelopes = journaled(host)
     assert_complete(envelopes)
     assert {each.origin.rank for each in envelopes if each.origin.experiment == "Muted"} == {0}
+    assert {each.origin.rank for each in envelopes if each.origin.experiment == "Alone"} == {0}
     both = [each for each in envelopes if each.origin.experiment == "All"]
     assert len({each.origin.run for each in both}) == 1
     assert len({each.origin.producer for each in both}) == 2

@@ -1,5 +1,5 @@
 """A training with children of every kind: `python children.py PAR_DIR`."""
-import multiprocessing, os, sys
+import multiprocessing, os, signal, sys
 from drytorch_client import Experiment
 
 
@@ -47,6 +47,11 @@ def main():
             run.log({"value": 1.0}, source="os.fork")
             os._exit(0 if run.flush(20) else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        if (pid := os.fork()) == 0:
+            run.log({"value": 1.0}, source="killed")
+            run.flush(20)
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(pid, 0)
         for method in ("fork", "spawn"):
             with_loaders(trainer, method)
         for child in children:

@@ -33,5 +33,8 @@ for experiment in (muted, everybody):
         model.load()
         assert net.module.weight.item() == 3.0
         run.log({"rank": rank})
+if rank == 0:  # as scripts for other loggers do
+    with Experiment(None, name="Alone", par_dir=par_dir).create_run() as run:
+        run.log({"rank": rank})
 dist.destroy_process_group()
 print(f"RANK {rank} done", flush=True)
