@@ -29,7 +29,10 @@ BACKENDS: dict[str, set[str]] = {
     "hydra": {"drytorch_trackers.hydra_link"},
     "matplotlib": {"drytorch_trackers.matplotlib_plot"},
     "plotly": {"drytorch_trackers.plotly_plot"},
-    "sqlalchemy": {"drytorch_trackers.sql_database"},
+    "sqlalchemy": {
+        f"drytorch_trackers.sql_{name}"
+        for name in ("address", "check", "database", "reader", "runs", "store", "tables", "writer")
+    },
     "tensorboard": {"drytorch_trackers.tensorboard_log"},
     "torch": {"drytorch_client.checkpoint", "drytorch_client.tensors"},
     "tqdm": {"drytorch_trackers.progress_bar"},
