@@ -76,7 +76,7 @@ def test_nothing_runs() -> None:
 
 @pytest.mark.parametrize("detach", [(), ("--detach",)])
 def test_a_second_broker(tmp_path: Path, detach: tuple[str, ...]) -> None:
-    """A second broker on a journal leaves with 75 and names the first."""
+    """A second broker on a journal leaves with 75 and names the first (C13)."""
     with Daemon(tmp_path / "journal") as broker:
         done = run("start", "--journal", tmp_path / "journal", *detach)
         assert done.returncode == 75
@@ -85,7 +85,7 @@ def test_a_second_broker(tmp_path: Path, detach: tuple[str, ...]) -> None:
 
 
 def test_a_stale_lock_file(tmp_path: Path) -> None:
-    """The lock and endpoint files of a killed broker are in nobody's way."""
+    """The lock and endpoint files of a killed broker are in nobody's way (C14)."""
     with Daemon(tmp_path / "journal") as broker:
         broker.kill()
     assert run("status", "--journal", tmp_path / "journal").returncode == 69
@@ -207,7 +207,7 @@ def test_a_folder_of_sockets_that_others_may_enter(isolated_environment: Path) -
 
 
 def test_a_folder_without_flock(tmp_path: Path) -> None:
-    """A file system without flock is refused with 78 and a sentence."""
+    """A file system without flock is refused with 78 and a sentence (C15)."""
     code = (
         "import errno, fcntl, sys\n"
         "def flock(*_): raise OSError(errno.ENOLCK, 'No locks available')\n"
@@ -299,7 +299,7 @@ def test_check_what_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_newer_journal_is_not_opened(tmp_path: Path) -> None:
-    """A broker refuses a journal of a newer version with 65, and leaves it as it is."""
+    """A broker refuses a journal of a newer version with 65, and leaves it as it is (C17)."""
     header = records.encode_header(records.Header(records.JOURNAL, "ab" * 16, 0, version=99))
     path = tmp_path / journal_reader.segment_name(0)
     path.write_bytes(header)

@@ -66,7 +66,7 @@ def deliver(client: Client, last: int, seconds: float = 20) -> Ack:
 
 
 def test_disk_full_and_back(small_disk: Path) -> None:
-    """On a full disk the broker stops acknowledging, says so, serves history, and comes back."""
+    """On a full disk the broker stops acknowledging, says so, serves what it has, is back (C11)."""
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(500_000))
     with Daemon(small_disk / "journal") as broker, Client(broker.url) as client:
@@ -105,7 +105,7 @@ def test_killed_on_a_full_disk(small_disk: Path) -> None:
 
 
 def test_read_only_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that becomes read-only is survived like a full one."""
+    """A disk that becomes read-only is survived like a full one (C12)."""
     state = open_state(BrokerConfig(tmp_path), 0.0)
     committer = Committer(state)
     state.inlet.on_hello(hello(), 0.0)

@@ -57,7 +57,7 @@ def only_segment(folder: Path) -> Path:
 
 
 def test_truncation_at_every_byte(tmp_path: Path) -> None:
-    """A segment cut off anywhere keeps every whole record, and takes new ones behind them."""
+    """A segment cut off anywhere keeps every whole record, and takes new ones behind them (C4)."""
     original = tmp_path / "original"
     filled(original, 5).close()
     data = only_segment(original).read_bytes()
@@ -100,7 +100,7 @@ def test_a_torn_tail_is_kept_aside(tmp_path: Path) -> None:
     "tail", [b"\0" * 5000, random.Random(1).randbytes(3000), b"\x95\x01\xcf" + b"\0" * 100]
 )
 def test_garbage_at_the_tail(tmp_path: Path, tail: bytes) -> None:
-    """Zeros or garbage behind the last record cost nothing."""
+    """Zeros or garbage behind the last record cost nothing (C5, C6)."""
     filled(tmp_path, 3).close()
     with only_segment(tmp_path).open("ab") as file:
         file.write(tail)
@@ -187,7 +187,7 @@ def test_an_index_that_vanishes_while_serving(tmp_path: Path) -> None:
 
 
 def test_a_missing_segment(tmp_path: Path) -> None:
-    """A segment that is gone is reported with its offsets, the rest is served."""
+    """A segment that is gone is reported with its offsets, the rest is served (C7)."""
     filled(tmp_path, 30, segment_bytes=2000).close()
     first, gone, after = journal_reader.segments(tmp_path)[:3]
     gone.unlink()
@@ -200,7 +200,7 @@ def test_a_missing_segment(tmp_path: Path) -> None:
 
 
 def test_two_segments_that_claim_the_same_offsets(tmp_path: Path) -> None:
-    """Of two files that claim one offset the later one is served, each offset once."""
+    """Of two files that claim one offset the later one is served, each offset once (C8)."""
     filled(tmp_path, 30, segment_bytes=2000).close()
     paths = journal_reader.segments(tmp_path)
     shutil.copy(paths[1], tmp_path / "00000000000000000001.msgpack")
@@ -219,7 +219,7 @@ def test_two_segments_that_claim_the_same_offsets(tmp_path: Path) -> None:
 
 
 def test_a_segment_of_another_journal(tmp_path: Path) -> None:
-    """A segment of another journal is left where it is, reported, and not served."""
+    """A segment of another journal is left where it is, reported, and not served (C9)."""
     filled(tmp_path, 3).close()
     filled(tmp_path / "other", 3).close()
     stranger = tmp_path / "00000000000000000002.msgpack"
@@ -352,7 +352,7 @@ def test_killed_at_a_step(tmp_path: Path, step: str) -> None:
 
 
 def test_a_failed_fsync_is_not_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After EIO from fdatasync the file is never synced again: the resend begins a new segment."""
+    """After EIO from fdatasync the file is not synced again: a new segment follows (C10)."""
     log = filled(tmp_path, 3)
     before = only_segment(tmp_path)
     log.append(ENVELOPE, [event(3)], [topic()])

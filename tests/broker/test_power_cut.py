@@ -110,7 +110,7 @@ def _no_power(_: int) -> None:
 def test_a_power_cut_costs_nothing_acknowledged(
     tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a power cut at any moment everything acknowledged is there, in order, once."""
+    """After a power cut at any moment everything acknowledged is there, in order, once (C2)."""
     source, target = tmp_path / "source", tmp_path / "target"
     source.mkdir()
     with monkeypatch.context() as patch:

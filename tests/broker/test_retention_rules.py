@@ -78,7 +78,7 @@ def test_by_age(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_not_past_a_cursor(opened: Opener) -> None:
-    """A worker that lags holds back what it has not read."""
+    """A worker that lags holds back what it has not read (C18)."""
     state = opened(fill=200, keep_bytes=20_000)
     attach(state, "50")
     Retention(state).look()

@@ -104,7 +104,7 @@ def test_a_cursor_of_another_journal_is_worth_nothing(desk: Desk) -> None:
 
 
 def test_what_retention_took_is_told(desk: Desk) -> None:
-    """A worker whose records were removed is told how many."""
+    """A worker whose records were removed is told how many (D15)."""
     desk.cursor()
     desk.commit(20)
     desk.detach(done=False)
@@ -189,7 +189,7 @@ def test_dead_letters(desk: Desk) -> None:
 def test_many_large_dead_letters_are_bounded(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beyond the limit dead letters are counted and not kept."""
+    """Beyond the limit dead letters are counted and not kept (D10)."""
     monkeypatch.setattr("drytorch_broker.worker_files.MAX_DEAD_BYTES", 100_000)
     desk.cursor()
     for offset in range(50):
@@ -203,7 +203,7 @@ def test_many_large_dead_letters_are_bounded(
     "harm", [b"", b"\x80", b"\x93\x01\x02\x03", b"\xc1", b"\x81\xa4name\xa3csv"]
 )
 def test_a_damaged_cursor_file(desk: Desk, tmp_path: Path, harm: bytes) -> None:
-    """A worker whose cursor file is damaged starts again from the start; the file is kept aside."""
+    """A worker whose cursor file is damaged begins at the start; the file is kept aside (D13)."""
     desk.cursor()
     desk.commit(50)
     desk.workers.flush()

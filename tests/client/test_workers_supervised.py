@@ -273,7 +273,7 @@ while not Path(folder, "begun").exists(): time.sleep(0.01)
     "end", ["os.kill(os.getpid(), signal.SIGKILL)", "watch.let_go()", "watch.let_go(); os.abort()"]
 )
 def test_a_worker_outlives_its_training(tmp_path: Path, end: str) -> None:
-    """A worker goes on when its training has ended or was killed, and nobody reads its output."""
+    """A worker goes on when its training ended or was killed, and nobody reads its output (D16)."""
     command = [sys.executable, "-W", "error", "-c", TRAINING + end, str(tmp_path)]
     training = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert "Warning" not in training.stderr

@@ -18,7 +18,7 @@ SAMPLE = segment(100, 8)
 
 
 def test_every_flipped_bit_is_detected() -> None:
-    """A flipped bit is reported once, costs one record at most, and changes no payload."""
+    """A flipped bit is reported once, costs one record at most, and changes no payload (C3)."""
     for bit in range(len(SAMPLE.data) * 8):
         data = bytearray(SAMPLE.data)
         data[bit // 8] ^= 1 << bit % 8
@@ -36,7 +36,7 @@ def test_every_flipped_bit_is_detected() -> None:
 
 
 def test_truncation_at_every_byte() -> None:
-    """A file cut anywhere gives all whole records, and the rest is one torn tail."""
+    """A file cut anywhere gives all whole records, and the rest is one torn tail (C4)."""
     for size in range(len(SAMPLE.data)):
         records, damages = read_bytes(SAMPLE.data[:size])
         whole = sum(end <= size for end in SAMPLE.ends[1:])
@@ -65,7 +65,7 @@ def test_truncation_at_every_byte() -> None:
 )
 @pytest.mark.parametrize("size", [134, len(SAMPLE.data)], ids=["no records", "records"])
 def test_garbage_behind_the_last_record(tail: bytes, reason: str, size: int) -> None:
-    """What stands behind the last record is one torn tail, and all records come out."""
+    """What stands behind the last record is one torn tail, and all records come out (C6)."""
     records, damages = read_bytes(SAMPLE.data[:size] + tail)
     assert [record.offset for record in records] == (SAMPLE.offsets if size > 134 else [])
     following = SAMPLE.first + len(records)

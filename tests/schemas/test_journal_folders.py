@@ -85,7 +85,7 @@ def test_damage_before_the_offset_is_left_out(made: list[Made], tmp_path: Path) 
 
 
 def test_a_missing_segment(made: list[Made], tmp_path: Path) -> None:
-    """A segment missing in the middle is reported with its offsets, and the rest is read."""
+    """A segment missing in the middle is reported with its offsets, and the rest is read (C7)."""
     (tmp_path / journal_reader.segment_name(3)).unlink()
     last = journal_reader.segment_name(7)
     expected = [Damage(0, 0, "a segment is missing", 3, 6, source=last)]

@@ -69,7 +69,7 @@ def test_older_events_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_older_files_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Records of an older file format are read through its step, damage and all."""
+    """Records of an older file format are read through its step, damage and all (C16)."""
     older: Upgrades[Record] = Upgrades(limits.FORMAT_VERSION + 1)
 
     @older.step(records.JOURNAL, limits.FORMAT_VERSION)

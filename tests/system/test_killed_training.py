@@ -15,7 +15,7 @@ LOST_WITHIN = 15  # seconds until a local run without a producer is shown as los
 @pytest.mark.system(deadline=90)
 @pytest.mark.timeout(240)
 def test_what_a_killed_training_leaves(host: Host, tmp_path: Path) -> None:
-    """All rows but the last few are written, the run is lost, no lock is held, nothing stays."""
+    """All rows but the last few are written, the run is lost, no lock and nothing stays (D16)."""
     training = host.train(tmp_path / "out", 100_000, PAUSE="0.005")
     csv = tmp_path / "out" / CSV
     eventually(lambda: csv.exists() and csv.read_text().count("\n") > 30, 60, "thirty rows")

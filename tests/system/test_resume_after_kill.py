@@ -50,7 +50,7 @@ def check_artefacts(out: Path, result: dict[str, Any]) -> None:
 @pytest.mark.system(deadline=60)
 @pytest.mark.timeout(240)
 def test_resume_after_a_kill(host: Host, tmp_path: Path) -> None:
-    """Epochs since the checkpoint are there twice, loaders take the last pass, the run is one."""
+    """Epochs since the checkpoint are there twice, loaders take the last; the run is one (D18)."""
     out = tmp_path / "out"
     out.mkdir()
     killed = host.run(sys.executable, SCRIPT, out, str(EPOCHS), KILL_IN="13")

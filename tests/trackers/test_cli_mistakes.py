@@ -105,7 +105,7 @@ def test_a_missing_library(
 
 
 def test_damage_is_told_after_all_that_can_be_read(journal: Path, capsys: Captured) -> None:
-    """A torn journal is replayed as far as it goes, then ends with 65 and one line."""
+    """A torn journal is replayed as far as it goes, then ends with 65 and one line (E4)."""
     journal.write_bytes(journal.read_bytes()[:-5])
     assert main(["replay", "journal", "--to", "csv"]) == exit_codes.DATA
     out, err = capsys.readouterr()

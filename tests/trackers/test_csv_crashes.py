@@ -35,7 +35,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_process(tmp_path: Path, expected: dict[str, bytes], point: str, count: int) -> None:
-    """Killed at a named place and started again at its cursor, it leaves the same files."""
+    """Killed at a named place and started again at its cursor, it leaves the same files (D2)."""
     command = [sys.executable, str(SUPPORT / "csv_child.py"), str(tmp_path), "0"]
     environment = os.environ | {VARIABLE: f"{point}:{count}"}
     done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)

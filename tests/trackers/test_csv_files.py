@@ -304,7 +304,7 @@ def test_deleted_file_comes_back(tmp_path: Path) -> None:
 
 
 def test_folder_vanishes_under_way(tmp_path: Path) -> None:
-    """Where the folder is removed during a run, later rows go to a new file."""
+    """Where the folder is removed during a run, later rows go to a new file (D11)."""
     tracker = CSVDumper()
     tracker.setup(TrackerContext(tmp_path))
     one, two = deliver(METRICS[:2])

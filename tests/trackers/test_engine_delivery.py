@@ -51,7 +51,7 @@ def test_every_tracker_is_given_every_event_in_order() -> None:
 
 
 def test_a_passing_failure_is_tried_again() -> None:
-    """An event that fails twice is handled at the third attempt, after growing pauses."""
+    """An event that fails twice is handled at the third attempt, after growing pauses (D7)."""
     journal, clock = MemoryJournal(Run().whole(2)), Clock()
     tracker = Failing({2: 2})
     engine = engine_of(tracker, journal=journal, clock=clock)
@@ -202,7 +202,7 @@ def test_setup_that_raises_costs_only_its_tracker() -> None:
 
 
 def test_clean_up_that_raises_costs_only_its_tracker() -> None:
-    """All trackers are cleaned up although the first one's clean-up raises, and that is counted."""
+    """All trackers are cleaned up although the first's clean-up raises, which is counted (D7)."""
 
     class NoCleanUp(Recorder):
         def clean_up(self) -> None:
@@ -294,7 +294,7 @@ def test_an_earlier_start_of_a_resumed_run_is_passed_over() -> None:
 
 
 def test_unknown_kinds_and_unreadable_records() -> None:
-    """A newer writer's kind is passed over, unless named; a record that is no envelope is told."""
+    """A newer writer's kind is passed over, unless named; what is no envelope is told (E5)."""
 
     class Curious(Recorder):
         kinds = frozenset({"FromTheFuture"})

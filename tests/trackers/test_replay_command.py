@@ -29,7 +29,7 @@ def no_warning(text: str) -> None:
 
 
 def test_twice_adds_nothing(tmp_path: Path, capsys: Captured) -> None:
-    """Replaying again into the same folder leaves every file as it was."""
+    """Replaying again into the same folder leaves every file as it was (E1)."""
     write_journal(tmp_path / "journal", Run().whole(20), per_segment=7)
     line = ["replay", str(tmp_path / "journal"), "--to", "csv", "--par-dir", str(tmp_path)]
     assert main(line) == exit_codes.OK
@@ -83,7 +83,7 @@ def test_asked_to_stop(tmp_path: Path) -> None:
 @pytest.mark.system(deadline=10)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_an_interrupted_replay_is_completed(host: Host, tmp_path: Path, number: int) -> None:
-    """After a kill or Ctrl-C at any moment the same command completes the files."""
+    """After a kill or Ctrl-C at any moment the same command completes the files (E2)."""
     run = Run()
     paths = write_journal(tmp_path / "journal", run.whole(3000))
     command: list[str | Path] = [BIN / "drytorch", "replay", *paths, "--to", "csv", "--par-dir"]
@@ -104,7 +104,7 @@ def test_an_interrupted_replay_is_completed(host: Host, tmp_path: Path, number: 
 def test_from_a_broker(
     host: Host, broker: Broker, producer_of: Callable[[Run], Producer], tmp_path: Path
 ) -> None:
-    """A broker's journal is replayed and listed like a file, also while its run goes on."""
+    """A broker's journal is replayed and listed like a file, also while its run goes on (E3)."""
     run = Run()
     producer_of(run).send(run.whole(30)[:-1])
     sources: list[list[str]] = [["--broker", broker.url], [str(broker.folder)]]
@@ -141,7 +141,7 @@ def test_a_bar_on_a_terminal_only(host: Host, tmp_path: Path) -> None:
 
 
 def test_standard_input(host: Host, tmp_path: Path) -> None:
-    """Segments that are joined by `cat` are replayed from a pipe."""
+    """Segments that are joined by `cat` are replayed from a pipe (E7)."""
     paths = write_journal(tmp_path / "journal", Run().whole(50), per_segment=20)
     joined = " ".join(map(str, paths))
     done = host.run(

@@ -20,7 +20,7 @@ def offsets(files: JournalFiles) -> list[int]:
 
 
 def test_files_a_folder_and_a_stream_give_the_same(tmp_path: Path) -> None:
-    """Segments in any order, their folder, and their concatenation hold the same records."""
+    """Segments in any order, their folder, and their concatenation hold the same records (E7)."""
     payloads = Run().whole(50)
     paths = write_journal(tmp_path / "journal", payloads, per_segment=20)
     stream = b"".join(path.read_bytes() for path in paths)
@@ -63,7 +63,7 @@ def test_a_torn_tail_is_told_unless_its_broker_lives(tmp_path: Path) -> None:
 
 
 def test_damage_in_the_middle_costs_what_it_hit(tmp_path: Path) -> None:
-    """A flipped bit costs one record; the sentence names file, place and offset."""
+    """A flipped bit costs one record; the sentence names file, place and offset (E4)."""
     (path,) = write_journal(tmp_path, Run().whole(20))
     data = bytearray(path.read_bytes())
     at = data.find(b"loss", len(data) // 2)
@@ -114,7 +114,7 @@ def test_much_damage_is_counted_and_not_kept(tmp_path: Path) -> None:
     ids=["gone", "empty", "csv", "gzip", "zeros", "noise"],
 )
 def test_what_is_no_journal(tmp_path: Path, content: bytes | None, code: int, words: str) -> None:
-    """Anything else is refused before a tracker sees it, with a sentence and a code."""
+    """Anything else is refused before a tracker sees it, with a sentence and a code (E7)."""
     path = tmp_path / "x.msgpack"
     if content is not None:
         path.write_bytes(content)

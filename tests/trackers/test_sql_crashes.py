@@ -85,7 +85,7 @@ def _plain(value: Any) -> Any:
 def test_killed_process(
     url: str, tmp_path: Path, expected: dict[str, list[Any]], point: str, count: int
 ) -> None:
-    """Killed before or after a commit and started again at its cursor, it writes all rows once."""
+    """Killed before or after a commit, started again at its cursor, it has all rows once (D2)."""
     command = [sys.executable, sql_child.__file__, str(tmp_path), "0"]
     environment = os.environ | {VARIABLE: f"{point}:{count}", sql_child.VARIABLE: url}
     done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
@@ -219,7 +219,7 @@ def test_other_tables_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_away(tmp_path: Path) -> None:
-    """A server away at the start, in the middle and at the end costs nothing and shows nothing."""
+    """A server away at the start, in the middle and at the end costs and shows nothing (D11)."""
     server = PostgresServer()
     pauses: list[float] = []
     told: list[str] = []

@@ -36,7 +36,7 @@ def expected_csv(host: Host, payloads: list[bytes], tmp_path: Path) -> bytes:
 def test_a_worker_that_waits_for_broker_and_run(
     host: Host, workers: Workers, isolated_environment: Path, tmp_path: Path
 ) -> None:
-    """A worker started before its broker and its run writes all of it, settles and leaves."""
+    """A worker started before its broker and its run writes all of it, settles and leaves (D4)."""
     folder = isolated_environment / "journal"
     run = Run()
     spec = spec_of(
@@ -68,7 +68,7 @@ def wait_for_rows(csv: Path, count: int) -> None:
 def test_killed_again_and_again(
     host: Host, broker: Broker, workers: Workers, producer_of: Maker, tmp_path: Path
 ) -> None:
-    """A worker killed with SIGKILL at any moment goes on where it was, and its file is right."""
+    """A worker killed with SIGKILL at any moment goes on where it was; its file is right (D1)."""
     run = Run()
     producer = producer_of(run)
     spec = spec_of(host, broker.url, "csv")
@@ -92,7 +92,7 @@ def test_killed_again_and_again(
 def test_the_broker_dies_while_a_worker_catches_up(
     host: Host, broker: Broker, workers: Workers, producer_of: Maker, tmp_path: Path
 ) -> None:
-    """A broker that is killed and started again costs a worker nothing but time."""
+    """A broker that is killed and started again costs a worker nothing but time (D3)."""
     run = Run()
     producer_of(run).send(run.whole(300))
     worker = workers.start(spec_of(host, broker.url, "Paced"))
@@ -111,7 +111,7 @@ def test_the_broker_dies_while_a_worker_catches_up(
 def test_another_journal_under_the_same_address(
     host: Host, broker: Broker, workers: Workers, producer_of: Maker, tmp_path: Path
 ) -> None:
-    """A worker whose broker comes back with an empty journal says so and starts there anew."""
+    """A worker whose broker comes back with an empty journal says so, starts there anew (D14)."""
     first, second = Run(1, "first"), Run(2, "r")
     producer = producer_of(first)
     producer.send(first.whole(3)[:-1])
@@ -135,7 +135,7 @@ def test_another_journal_under_the_same_address(
 def test_one_name_for_two_workers(
     host: Host, broker: Broker, workers: Workers, producer_of: Maker, tmp_path: Path
 ) -> None:
-    """The second of two living workers of one name leaves with 75; the first goes on."""
+    """The second of two living workers of one name leaves with 75; the first goes on (D12)."""
     run = Run()
     producer = producer_of(run)
     payloads = run.whole(5)
@@ -182,7 +182,7 @@ def test_a_taken_run_folder(
 def test_a_tracker_that_raises_always(
     host: Host, broker: Broker, producer_of: Maker, tmp_path: Path
 ) -> None:
-    """After twenty dead letters in a row its worker stops with 73, and they can be looked at."""
+    """After twenty dead letters in a row its worker stops with 73; they can be looked at (D7)."""
     run = Run()
     producer_of(run).send(run.whole(100))
     said: list[str] = []
@@ -217,7 +217,7 @@ def run_here(spec: WorkerSpec, said: list[str]) -> tuple[int, bool]:
 def test_a_tracker_that_exits(
     host: Host, broker: Broker, workers: Workers, producer_of: Maker, tmp_path: Path
 ) -> None:
-    """One event is put aside, all others are handled, and 73 says so; nothing is owed."""
+    """One event is put aside, all others are handled, and 73 says so; nothing is owed (D9)."""
     run = Run()
     producer_of(run).send(run.whole(5))
     code, err = workers.run(spec_of(host, broker.url, "csv", "Leaving"))
@@ -234,7 +234,7 @@ def test_a_tracker_that_exits(
 def test_a_tracker_that_hangs(
     host: Host, broker: Broker, workers: Workers, producer_of: Maker
 ) -> None:
-    """When its run is over and nothing is finished for a stated time, it leaves with 73."""
+    """When its run is over and nothing is finished for a stated time, it leaves with 73 (D8)."""
     run = Run()
     producer = producer_of(run)
     payloads = run.whole(5)
@@ -313,7 +313,7 @@ def test_signals(
 def test_trackers_that_cannot_be_had(
     host: Host, workers: Workers, targets: list[str], code: int, words: str
 ) -> None:
-    """A worker without any tracker leaves at once with a code and one sentence."""
+    """A worker without any tracker leaves at once with a code and one sentence (D7)."""
     got, err = workers.run(spec_of(host, "ipc:///nowhere", *targets))
     assert got == code
     assert words in err

@@ -91,7 +91,7 @@ def test_a_descriptor_that_somebody_closed(tmp_path: Path) -> None:
 
 
 def test_a_log_has_a_bound(tmp_path: Path) -> None:
-    """A gigabyte's worth of lines leaves two files of bounded size, the latest lines in them."""
+    """Any number of lines leaves two files of bounded size, the latest lines in them (D9)."""
     log = BoundedLog(tmp_path / "w.log", max_bytes=10_000)
     for number in range(3000):
         log.write(f"line {number}\n".encode())
@@ -127,7 +127,7 @@ def test_old_logs_go(tmp_path: Path) -> None:
 def test_a_rude_tracker_harms_only_itself(
     host: Host, broker: Broker, workers: Workers, producer_of: Maker, tmp_path: Path
 ) -> None:
-    """A tracker that changes the folder, closes stdout and floods it leaves the others alone."""
+    """A tracker that changes the folder, floods stdout and closes it leaves others alone (D9)."""
     run = Run()
     producer_of(run).send(run.whole(8))
     spec = spec_of(host, broker.url, "Rude", "csv", par_dir=str(tmp_path / "out"))

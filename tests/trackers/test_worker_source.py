@@ -96,7 +96,7 @@ class World:
 
 
 def test_retention_is_told() -> None:
-    """Records that were removed before a worker had them are counted and told, and it goes on."""
+    """Records removed before a worker had them are counted and told, and it goes on (D15)."""
     world = World()
     world.channel.skipped, world.channel.cursor = 30, 30
     world.source.attach()
@@ -141,7 +141,7 @@ def test_a_replaced_journal_is_seen_wherever_it_shows() -> None:
 
 
 def test_a_journal_that_lost_its_end() -> None:
-    """A cursor beyond the head goes back to the journal's end, with a line that says so."""
+    """A cursor beyond the head goes back to the journal's end, with a line that says so (D14)."""
     world = World()
     world.source.attach()
     world.channel.head = 50
