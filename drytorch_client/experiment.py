@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import pathlib
 import socket
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final, Generic, Self, TypeVar
 
 from drytorch_client import naming, ranks, scope
-from drytorch_client.config import ClientConfig
+from drytorch_client.config import DISABLED, ClientConfig
 from drytorch_client.defaults import default_trackers
 from drytorch_client.errors import (
     NoActiveExperimentError,
@@ -99,7 +100,10 @@ class Experiment(Generic[ConfigT]):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the trackers behind: they work for the process that subscribed them."""
-        return {name: value for name, value in self.__dict__.items() if name != "trackers"}
+        state = {name: value for name, value in self.__dict__.items() if name != "trackers"}
+        if InMemory.active() is not None:  # no other process can report into this one's memory
+            state["_client"] = dataclasses.replace(self._client, broker=DISABLED)
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Become the same experiment in another process, without trackers."""
@@ -218,12 +222,15 @@ class Experiment(Generic[ConfigT]):
             run: a run of this experiment.
         """
         muted = run.is_secondary and self._ranks == "0"
+        client = self._client
+        if InMemory.active() is not None:
+            client = dataclasses.replace(client, broker="")
         return Plan(
             identity=run.identity,
             par_dir=self.par_dir,
             registry=self.registry if run.record else None,
-            config=self._client,
-            silent=muted or (self._client.disabled and InMemory.active() is None),
+            config=client,
+            silent=muted or client.disabled,
             resumed=run.resumed,
         )
 

@@ -1,6 +1,7 @@
 """The fixture `bus`: runs report into memory, without processes and files; misuse is explained."""
 
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -15,6 +16,8 @@ import torch
 from doc_blocks import save_blocks
 from drytorch_client import Experiment, scope
 from drytorch_client.errors import EventTooLargeError, NotATrackerError, RunAlreadyRecordedError
+from drytorch_client.in_memory import InMemory
+from drytorch_client.run import Run
 from drytorch_schemas import events
 from drytorch_trackers import CSVDumper, MemoryTracker
 from drytorch_trackers.errors import BusError
@@ -106,12 +109,27 @@ def test_disabled_is_overridden(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setenv("DRYTORCH_BROKER", "disabled")
     before = Experiment(None, name="Before", par_dir=tmp_path)
     with in_memory_bus(tmp_path / "bus") as bus:
+        assert os.environ["DRYTORCH_BROKER"] == "disabled"
         for experiment in (before, Experiment(None, name="Exp")):
             with experiment.create_run():
                 pass
     assert bus.kinds == ["StartExperiment", "StopExperiment"] * 2
     assert os.environ["DRYTORCH_BROKER"] == "disabled"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_children_report_nothing(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is handed to another process is silent there, and starts nothing."""
+    with Experiment(None, name="Exp").create_run() as run:
+        data = pickle.dumps(run)
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr(InMemory, "_active", None)
+            elsewhere.setattr(scope._SCOPE, "run", None)
+            there: Run[None] = pickle.loads(data)  # noqa: S301 - as multiprocessing does
+            there.log({"a": 1})
+            assert there.status().broker == "disabled"
+        run.log({"a": 2})
+    assert bus.values("run", "a") == [2]
 
 
 def test_feeding(bus: Bus) -> None:

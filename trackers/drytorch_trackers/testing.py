@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from unittest import mock
 
 from drytorch_client import scope
-from drytorch_client.config import VARIABLE
+from drytorch_client.config import DISABLED, VARIABLE
 from drytorch_client.declarations import declare
 from drytorch_client.experiment import Experiment
 from drytorch_client.in_memory import InMemory
@@ -161,7 +161,8 @@ def _meant(name: str, known: list[str]) -> str:
 def in_memory_bus(folder: Path) -> Iterator[Bus]:
     """Let every run of this process report into memory within `with`.
 
-    Experiments get their names anew, and DRYTORCH_BROKER counts for nothing.
+    Experiments get their names anew. Other processes that are started meanwhile report nothing:
+    DRYTORCH_BROKER is `disabled` for them.
 
     Args:
         folder: parent folder of experiments that are given none; it is made when it is needed.
@@ -172,10 +173,9 @@ def in_memory_bus(folder: Path) -> Iterator[Bus]:
     _refuse_active("A run must not be active before the test's bus is there")
     memory = InMemory(folder)
     bus = Bus(memory)
-    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
     with (
         memory.activated(),
-        mock.patch.dict(os.environ, environment, clear=True),
+        mock.patch.dict(os.environ, {VARIABLE: DISABLED}),  # for processes that the test starts
         mock.patch.object(Experiment, "_names", NameCounter()),
     ):
         try:
