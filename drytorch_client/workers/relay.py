@@ -152,10 +152,17 @@ def _write(stream: Any, data: bytes, text: str) -> None:
             # past the buffer: a thread that waits in there when the interpreter ends is fatal
             _write_all(stream.fileno(), data)
         else:
+            _show_in_running_cell(stream)
             stream.write(text)
             stream.flush()
     except Exception:  # noqa: BLE001 - a closed or full stream costs the lines, nothing else
         return
+
+
+def _show_in_running_cell(stream: Any) -> None:
+    """Let a notebook show text where the user is: ipykernel 6 ties a thread to its first cell."""
+    for ties in ("_thread_to_parent", "_thread_to_parent_header"):
+        getattr(stream, ties, {}).pop(threading.get_ident(), None)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

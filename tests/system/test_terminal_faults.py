@@ -130,6 +130,24 @@ def test_odd_streams(host: Host, tmp_path: Path) -> None:
     eventually(lambda: not host.workers(), 30, "the workers leave")
 
 
+OPEN_RUN = """
+from drytorch_client import Experiment
+run = Experiment(None, name="Exp", par_dir="out", exit_wait=40).create_run(run_id="r")
+run.start()
+run.log({"loss": 0.5})
+"""
+
+
+@pytest.mark.system(deadline=40)
+def test_run_that_nobody_stops(host: Host) -> None:
+    """The interpreter's end stops an open run, and waits for its workers as a stop does."""
+    finished = host.run(sys.executable, "-c", OPEN_RUN)
+    assert "[time] - Experiment: Exp - Stopping run: r" in show(finished.stderr)
+    assert "drytorch: run r of Exp completed; results under" in finished.stderr
+    assert "not finished" not in finished.stderr
+    assert not host.workers()
+
+
 USERS_TESTS = """
 import runpy, sys
 
