@@ -91,7 +91,7 @@ def adopt(state: State, endpoint: Endpoint = HERE) -> Adopter:
 
 
 def test_an_orphan_is_delivered_and_removed(tmp_path: Path) -> None:
-    """A broker delivers what a dead producer left, once, under its id, and says the run is lost."""
+    """A broker delivers what a dead producer left, once, under its id: the run is lost (B8)."""
     journal = tmp_path / "journal"
     with Daemon(journal) as broker, Client(broker.url) as client:
         client.welcome(host="host")
@@ -153,7 +153,7 @@ def test_a_spool_names_its_broker(state: State, tmp_path: Path, broker: str, *, 
 
 
 def test_a_torn_and_damaged_spool(state: State, tmp_path: Path) -> None:
-    """Of a spool with damage everything readable is delivered."""
+    """Of a spool with damage everything readable is delivered (B9)."""
     folder = spool(tmp_path, [(1, 2), (3, 2), (5, 2)])
     middle = folder / spool_files.segment_name(3)
     data = bytearray(middle.read_bytes())

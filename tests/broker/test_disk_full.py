@@ -185,7 +185,7 @@ def test_a_limit_on_the_size_of_files(tmp_path: Path) -> None:
 
 
 def test_exactly_once_when_killed_time_and_again(tmp_path: Path) -> None:
-    """A broker killed between any two batches, six times, has every event once and in order."""
+    """A broker killed between any two batches, six times, has each event once, in order (A2)."""
     sent = 0
     for turn in range(6):
         with Daemon(tmp_path, "--segment-bytes", "20000") as broker, Client(broker.url) as client:

@@ -129,7 +129,7 @@ def test_a_run_that_is_gone_is_forgotten(opened: Opener) -> None:
 
 
 def test_a_producer_is_known_for_ever(opened: Opener) -> None:
-    """A duplicate of what retention removed is still a duplicate, also after a restart."""
+    """A duplicate of what retention removed is still a duplicate, also after a restart (B5)."""
     state = opened(fill=200, keep_bytes=10_000)
     Retention(state).look()
     head = state.log.durable

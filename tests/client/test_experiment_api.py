@@ -183,7 +183,7 @@ def test_the_active_experiment(tmp_path: Path) -> None:
 
 
 def test_nested_runs_are_refused(tmp_path: Path) -> None:
-    """A second run cannot start within the first, which goes on."""
+    """A second run cannot start within the first, which goes on (A23)."""
     experiment = Experiment(None, name="Exp", par_dir=tmp_path)
     other = experiment.create_run(run_id="b")
     with experiment.create_run(run_id="a") as run:

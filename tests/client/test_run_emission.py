@@ -205,7 +205,7 @@ def test_progress_keeps_no_graph(run: Run[Any]) -> None:
 
 @pytest.mark.parametrize("value", ["1.0", True, None, torch.zeros(2)])
 def test_wrong_metrics_raise_in_the_users_line(run: Run[Any], value: Any) -> None:
-    """A value that is no number is refused where it is given."""
+    """A value that is no number is refused where it is given (A25)."""
     with run:
         model = run.register_model(torch.nn.Linear(1, 1))
         with run.register_actor(model=model).validation() as check:
@@ -295,7 +295,7 @@ def test_a_broken_repr_does_not_stop_a_training(recorded: Recorded, run: Run[Any
 
 
 def test_reports_outside_the_run_are_refused(run: Run[Any]) -> None:
-    """Before its start and after its stop a run takes no report, and says what to do."""
+    """Before its start and after its stop a run takes no report, and says what to do (A22)."""
     with pytest.raises(InactiveRunError, match="was not started"):
         run.log({"a": 1})
     with run:

@@ -51,7 +51,7 @@ def statuses(folder: Path) -> dict[str, str]:
 
 
 def test_runs_without_an_end(tmp_path: Path) -> None:
-    """A run that is started without `with` fails with its script, as far as that can be seen."""
+    """A run started without `with` fails with its script, as far as that can be seen (A13)."""
     scripts = [f"start('{number}')\n{end}" for number, end in enumerate(ENDS)]
     codes = run_all(scripts, tmp_path)
     assert codes == [0, 0, 0, 3, 1, 1, 0]

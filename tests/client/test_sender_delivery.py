@@ -63,7 +63,7 @@ def open_sender(host: Host) -> Iterator[Open]:  # noqa: ARG001 - its broker ends
 
 
 def test_everything_arrives_once_and_in_order(open_sender: Open) -> None:
-    """The broker is started by itself, and the journal holds what each thread emitted, in order."""
+    """The broker is started, and the journal holds what each thread emitted, in order (A20)."""
     sender = open_sender(on_full="block")
 
     def emit_some(thread: int) -> None:
@@ -91,7 +91,7 @@ def test_everything_arrives_once_and_in_order(open_sender: Open) -> None:
 
 
 def test_values_arrive_as_they_were(open_sender: Open) -> None:
-    """NaN, infinities, the sign of zero, large integers and odd names survive the way."""
+    """NaN, infinities, the sign of zero, large integers and odd names survive the way (A26)."""
     sender = open_sender()
     values = {
         "nan": math.nan,
@@ -139,7 +139,7 @@ def test_time_is_that_of_the_call(open_sender: Open) -> None:
 
 
 def test_wrong_events_raise_in_the_callers_line(open_sender: Open) -> None:
-    """What is too large or cannot travel raises by name, and costs no other event."""
+    """What is too large or cannot travel raises by name, and costs no other event (A24)."""
     sender = open_sender()
     with pytest.raises(EventTooLargeError, match="larger than the 1048576 bytes") as caught:
         sender.emit(CustomEvent(name="x", payload={"text": "y" * (1 << 20)}), RUN)
@@ -164,7 +164,7 @@ def _nested(depth: int) -> list[Any]:
 
 
 def test_signal_handler_and_finalizer_emit(open_sender: Open) -> None:
-    """Events from signal handlers that interrupt `emit`, and from `__del__`, arrive too."""
+    """Events from signal handlers that interrupt `emit`, and from `__del__`, arrive too (A21)."""
     sender = open_sender(on_full="block", spool="before_return")
     handled: list[int] = []
 
@@ -203,7 +203,7 @@ def test_signal_handler_and_finalizer_emit(open_sender: Open) -> None:
 
 
 def test_losses_are_declared(open_sender: Open) -> None:
-    """Under a burst that the queue cannot hold: accepted = journaled + declared lost."""
+    """Under a burst that the queue cannot hold: accepted = journaled + declared lost (B11)."""
     sender = open_sender(queue_bytes=200_000, reserved_bytes=50_000)
     for number in range(20_000):
         sender.emit(metric(number), RUN)
@@ -252,7 +252,7 @@ def test_progress_is_live_but_for_the_last_of_a_pass(open_sender: Open) -> None:
 
 
 def test_emit_after_close_is_a_no_op(open_sender: Open) -> None:
-    """After `close` an event goes nowhere, and one warning says so."""
+    """After `close` an event goes nowhere, and one warning says so (A22)."""
     sender = open_sender()
     sender.emit(metric(1), RUN)
     sender.close()
@@ -297,7 +297,7 @@ def test_idle_sender_wakes_up(open_sender: Open) -> None:
 
 
 def test_new_journal_gets_the_context_again(open_sender: Open, host: Host) -> None:
-    """A broker that is replaced by one with an empty journal is given the run's start again."""
+    """A broker replaced by one with an empty journal is given the run's start again (A4)."""
     sender = open_sender()
     start = StartExperimentEvent(
         config={"lr": 0.1},

@@ -77,7 +77,7 @@ def drytorch_lines(text: str) -> list[str]:
 
 
 def test_no_broker_at_all(host: Host) -> None:
-    """Without a broker one line warns, one at the end tells what waits, and that arrives later."""
+    """Without a broker a line warns, one at the end tells what waits, and that comes later (A1)."""
     in_the_way = obstacle()
     ended = run(
         host,
@@ -102,7 +102,7 @@ def test_no_broker_at_all(host: Host) -> None:
 
 
 def test_exit_with_a_full_queue_and_no_broker(host: Host) -> None:
-    """A process with a full queue and no broker ends in bounded time and keeps its events."""
+    """A process with a full queue and no broker ends in bounded time and keeps its events (A15)."""
     in_the_way = obstacle()
     begun = time.monotonic()
     ended = run(
@@ -124,7 +124,7 @@ def test_exit_with_a_full_queue_and_no_broker(host: Host) -> None:
 
 
 def test_broker_killed_again_and_again(host: Host) -> None:
-    """A broker killed -9 in the middle is started again, and nothing is missing or twice."""
+    """A broker killed -9 in the middle is started again, and nothing is missing or twice (A2)."""
     emitting = start(
         host,
         """
@@ -175,7 +175,7 @@ def test_broker_frozen_and_thawed(host: Host) -> None:
 
 @pytest.mark.alone
 def test_killed_producer_loses_what_was_in_memory_at_most(host: Host) -> None:
-    """What was emitted 50 ms before a kill -9, and the machine's own delay, arrives."""
+    """What was emitted 50 ms before a kill -9, and the machine's own delay, arrives (A10)."""
     emitting = start(
         host,
         """
@@ -233,7 +233,7 @@ def test_before_return_loses_nothing(host: Host) -> None:
 
 @pytest.mark.parametrize("how", ["os.fork", "fork", "spawn", "forkserver"])
 def test_children_are_producers_of_their_own(host: Host, how: str) -> None:
-    """Events of children arrive under other ids, and the parent's sender is unharmed."""
+    """Events of children arrive under other ids, and the parent's sender is unharmed (A17)."""
     script = host.folder / "script.py"
     script.write_text(
         f"""
@@ -286,7 +286,7 @@ if __name__ == "__main__":
 
 
 def test_child_that_only_exits_harms_nobody(host: Host) -> None:
-    """A forked child that leaves by os._exit or sys.exit takes nothing of its parent's along."""
+    """A forked child that leaves by os._exit or sys.exit has taken nothing of its parent (A18)."""
     ended = run(
         host,
         """
@@ -307,7 +307,7 @@ def test_child_that_only_exits_harms_nobody(host: Host) -> None:
 
 
 def test_fork_while_threads_emit(host: Host) -> None:
-    """A fork at any moment, with locks held by other threads, gives a child that can emit."""
+    """A fork at any moment, with locks held by other threads, gives a child that can emit (A19)."""
     ended = run(
         host,
         """
@@ -337,7 +337,7 @@ def test_fork_while_threads_emit(host: Host) -> None:
 
 @pytest.mark.parametrize("fault", ["deleted", "read-only"])
 def test_spool_breaks_while_running(host: Host, fault: str) -> None:
-    """A spool that is deleted or cannot be written costs one warning and no event."""
+    """A spool that is deleted or cannot be written costs one warning and no event (A9)."""
     emitting = start(
         host,
         """
@@ -370,7 +370,7 @@ def test_spool_breaks_while_running(host: Host, fault: str) -> None:
 
 
 def test_remote_orphans_are_delivered_once_by_two_at_once(host: Host, tmp_path: Path) -> None:
-    """What a dead producer left for a broker by URL is delivered once, whoever is faster."""
+    """What a dead producer left for a broker by URL is delivered once, whoever is faster (B8)."""
     command: list[str | Path] = [BIN / "drytorch-broker", "start", "--journal", tmp_path / "j"]
     first = host.start(*command, "--listen", "tcp://127.0.0.1:0")
     found = eventually(lambda: read_endpoint(tmp_path / "j"), 20, "the endpoint")
@@ -411,7 +411,7 @@ def test_remote_orphans_are_delivered_once_by_two_at_once(host: Host, tmp_path: 
 
 
 def test_next_client_delivers_remote_orphans(host: Host, tmp_path: Path) -> None:
-    """The next client of a remote broker delivers what an earlier one left, beside its own."""
+    """The next client of a remote broker delivers what an earlier one left, beside its own (B8)."""
     command: list[str | Path] = [BIN / "drytorch-broker", "start", "--journal", tmp_path / "j"]
     first = host.start(*command, "--listen", "tcp://127.0.0.1:0")
     url = eventually(lambda: read_endpoint(tmp_path / "j"), 20, "the endpoint").url

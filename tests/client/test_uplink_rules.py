@@ -130,7 +130,7 @@ def test_nak_resends_just_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_tail_loss_is_found_by_the_probe(tmp_path: Path) -> None:
-    """When the last batch vanished, the answer to the probe lets it be sent again."""
+    """When the last batch vanished, the answer to the probe lets it be sent again (B2)."""
     case = Case(tmp_path)
     case.welcome()
     case.add()

@@ -30,7 +30,7 @@ print(json.dumps([figures, run.status().dropped]))
 @pytest.mark.timeout(600)
 @pytest.mark.system(deadline=90)
 def test_a_thousand_runs_leak_nothing(host: Host, tmp_path: Path) -> None:
-    """The thousandth run of a process holds as many descriptors and threads as the tenth."""
+    """The thousandth run of a process holds as many descriptors and threads as the tenth (A30)."""
     (tmp_path / "script.py").write_text(SCRIPT)
     finished = host.run(sys.executable, "script.py", seconds=500)
     assert finished.returncode == 0, finished.stderr[-2000:]

@@ -67,7 +67,7 @@ def test_terminal_takes_nothing(host: Host, opened: Opener, tmp_path: Path, how:
 
 @pytest.mark.system(deadline=40)
 def test_ctrl_c(host: Host, opened: Opener, tmp_path: Path) -> None:
-    """Ctrl-C ends the training as ever, and trackers finish what was emitted (D17)."""
+    """Ctrl-C ends the training as ever, and trackers finish what was emitted (A11, D17)."""
     terminal = opened(sys.executable, SCRIPT, "100000", "0.002")
     eventually(exists(tmp_path / "logged"), 30, "the training logs")
     terminal.press(CTRL_C)

@@ -43,7 +43,7 @@ def test_a_bad_tracker_hurts_nobody_else(host: Host, tmp_path: Path, bad: str) -
 @pytest.mark.system(deadline=90)
 @pytest.mark.timeout(240)
 def test_a_killed_worker_completes_after_its_restart(host: Host, tmp_path: Path) -> None:
-    """Workers killed again and again at random moments still write every row once."""
+    """Workers killed again and again at random moments still write every row once (A7)."""
     expected = expected_csv(host, tmp_path / "quiet", 100)
     out = tmp_path / "hurt"
     training = host.train(out, 100, PAUSE="0.01")

@@ -107,7 +107,7 @@ def mend_and_sync(host: Host, mend: Callable[[], object]) -> None:
 @pytest.mark.timeout(180)
 @FAULTS
 def test_a_training_does_not_notice(host: Host, tmp_path: Path, fault: Fault) -> None:
-    """A fault outside changes neither output, exit code nor pace, and costs no result."""
+    """A fault outside changes neither output, exit code nor pace, and costs no result (A8)."""
     quiet = tmp_path / "quiet"
     undisturbed = host.finish(host.train(quiet, EPOCHS, PAUSE="0.001"))
     assert undisturbed.returncode == 0, undisturbed.stderr
