@@ -114,7 +114,8 @@ class Session:
         self.publisher.emit(event)
         if not self._sender.delivers:
             return
-        self._start_workers(declarations, since)
+        start = event.to_wire()["run_ts"]["local"]
+        self._start_workers(declarations, since, start)
         names = [each.name for each in declarations]
         url = endpoint_of(plan.config).url
         identity = plan.identity
@@ -232,7 +233,7 @@ class Session:
         if mine:
             wait_until_handled(endpoint_of(self._plan.config), mine, until)
 
-    def _start_workers(self, declarations: Sequence[Declaration], since: int) -> None:
+    def _start_workers(self, declarations: Sequence[Declaration], since: int, run_ts: str) -> None:
         plan, supervisor = self._plan, local_supervisor()
         specs = plan_workers(
             declarations,
@@ -240,6 +241,7 @@ class Session:
             broker=endpoint_of(plan.config).url,
             par_dir=plan.par_dir,
             since=since if plan.resumed else 0,
+            run_ts=run_ts,
         )
         for each in owed.pending(older_than=_OWED_SECONDS):
             if not each.stopped and each.spec.startable:

@@ -33,6 +33,7 @@ def plan_workers(
     broker: str,
     par_dir: pathlib.Path,
     since: int = 0,
+    run_ts: str = "",
 ) -> list[WorkerSpec]:
     """Return the workers of a run: one for console and progress, one for the light file trackers.
 
@@ -45,6 +46,7 @@ def plan_workers(
         broker: URL of the broker.
         par_dir: folder to write under, absolute.
         since: see `WorkerSpec`.
+        run_ts: likewise.
     """
     groups = _groups(declarations)
     names = _names([group.label for group in groups], identity.run)
@@ -59,6 +61,7 @@ def plan_workers(
             path=search_path(),
             splits=group.splits,
             since=since,
+            run_ts=run_ts,
             # lines on a terminal that is gone are owed to nobody
             owed=str(owed_file(name)) if group.owed else "",
             log_file=str(logs_dir() / f"{name}.log"),

@@ -32,6 +32,7 @@ class WorkerSpec(BaseModel):
         splits: whether its trackers go on in workers of their own when one disturbs the others.
         since: events emitted before this time belong to an earlier start of a resumed run and were
             handed to that start's worker, nanoseconds since 1970, UTC; 0 for all.
+        run_ts: local time, ISO 8601, in the event of the start that is meant by `since`.
         owed: path of the file that keeps this worker on the owed list; empty where it is not.
         log_file: where output goes that nobody relays.
         relay: whether the parent relays the output while it lives.
@@ -52,6 +53,7 @@ class WorkerSpec(BaseModel):
     run_scoped: bool = True
     splits: bool = False
     since: int = 0
+    run_ts: str = ""
     owed: str = ""
     log_file: str = ""
     relay: bool = False

@@ -8,6 +8,7 @@ from drytorch_schemas import events
 from drytorch_schemas.envelope import Envelope, Origin, encode, encode_fields
 from drytorch_schemas.topics import TopicFilter
 from drytorch_trackers.base import Delivery, Tracker, TrackerContext
+from drytorch_trackers.boundary import Boundary
 from drytorch_trackers.engine import Engine, kinds_wanted
 from drytorch_trackers.errors import FolderTakenError, InterruptedWorkError
 from drytorch_trackers.hosted import Pace, Policy, one_line
@@ -284,7 +285,7 @@ def test_an_earlier_start_of_a_resumed_run_is_passed_over() -> None:
     ]
     journal, clock = MemoryJournal(payloads), Clock()
     tracker = Recorder()
-    engine = Engine({"t": tracker}, journal, pace=clock.pace(), since=100)
+    engine = Engine({"t": tracker}, journal, pace=clock.pace(), boundary=Boundary(100))
     for offset, payload in enumerate(payloads[:-1]):
         engine.handle(offset, payload)
         assert not engine.runs.all_over

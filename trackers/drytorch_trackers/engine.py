@@ -19,6 +19,7 @@ from drytorch_schemas.limits import MAX_EVENT_BYTES
 from drytorch_schemas.packing import unpack
 from drytorch_schemas.topics import TopicFilter, matches_any
 from drytorch_trackers.base import Delivery, Tracker, TrackerContext
+from drytorch_trackers.boundary import Boundary
 from drytorch_trackers.hosted import HostedTracker, Pace, Policy
 from drytorch_trackers.run_book import BOOK_KINDS, RunBook
 from drytorch_trackers.sink import Letter, Sink
@@ -37,6 +38,7 @@ class Engine:
         finished: counts finished calls, failed ones included: a watchdog looks whether it moves.
         handled: events that were given to trackers.
         pending: dead letters that are not put aside yet.
+        boundary: where the wanted start of a resumed run begins.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class Engine:
         sink: Sink,
         *,
         filters: Sequence[TopicFilter] = (TopicFilter(),),
-        since: int = 0,
+        boundary: Boundary | None = None,
         policy: Policy | None = None,
         pace: Pace,
         on_failure: Callable[[str], None] = lambda _text: None,
@@ -57,9 +59,8 @@ class Engine:
             trackers: the trackers by name.
             sink: is told cursor and dead letters.
             filters: which envelopes are wanted; others are passed over.
-            since: what was emitted before belongs to an earlier start of a resumed run and is
-                passed over, but for trackers that want the whole run, or that remember what they
-                had; nanoseconds since 1970, UTC.
+            boundary: where the wanted start of a resumed run begins: what lies before is passed
+                over, but for trackers that want the whole run, or that remember what they had.
             policy: how failing trackers are treated.
             pace: where time comes from.
             on_failure: is told one line for a person when a tracker fails, or has to wait.
@@ -76,8 +77,7 @@ class Engine:
         self.pending: list[Letter] = []
         self._sink = sink
         self._filters = list(filters)
-        self._since = since
-        self._begun: set[str] = set()
+        self.boundary = boundary or Boundary()
         self._on_failure = on_failure
         self._send_off = send_off
         self._sent_off: list[HostedTracker] = []
@@ -136,7 +136,7 @@ class Engine:
         except DecodingError as error:
             self._pass_over(offset, error)
             return
-        if self._is_past(envelope):
+        if self.boundary.is_past(envelope, self.runs):
             self._give(Delivery(envelope, offset, replayed=True), past=True)
             return
         if not replayed and wire["run"] not in self.runs and envelope.kind != "StartExperiment":
@@ -228,18 +228,6 @@ class Engine:
         return matches_any(
             self._filters, wire["experiment"], wire["run_id"], wire["run"], wire["kind"]
         )
-
-    def _is_past(self, envelope: Envelope) -> bool:
-        """Tell whether an event belongs to a start of the run before the one that is wanted."""
-        run = envelope.origin.run
-        if not self._since or run in self._begun:
-            return False
-        if envelope.kind == "StartExperiment" and envelope.time >= self._since:
-            self._begun.add(run)  # from here on the order counts, and no clock
-            return False
-        # the broker may note the loss of an earlier start only after the next one began
-        early_note = envelope.kind in {"RunLost", "RunFound"} and run not in self.runs
-        return envelope.time < self._since or early_note
 
     def _give(self, delivery: Delivery, *, past: bool = False) -> None:
         kind = delivery.envelope.kind

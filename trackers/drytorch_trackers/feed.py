@@ -32,6 +32,8 @@ class FeedOptions:
     Attributes:
         follow: wait for further runs when all are over.
         heartbeat_seconds: a fetch is due after this time without a doorbell.
+        first_seconds: the same right after the broker has answered for the first time, or again:
+            doorbells may not come yet. Doubles to `heartbeat_seconds`.
         commit_seconds: least time between two commits while events are handled.
         life_seconds: a commit is due after this time also without events, as a sign of life.
         away_seconds: leave after this time without a broker; 0 for never.
@@ -40,6 +42,7 @@ class FeedOptions:
 
     follow: bool = False
     heartbeat_seconds: float = 1.0
+    first_seconds: float = 0.05
     commit_seconds: float = 0.5
     life_seconds: float = 5.0
     away_seconds: float = 45.0
@@ -85,6 +88,7 @@ class Feed:
         self._attached = False
         self._began_at = self._committed_at = self._answered_at = around.clock()
         self._handled = 0
+        self._longest = options.first_seconds
         self._told = False
         self._kept_and_over = False
         self._journal = ""
@@ -179,7 +183,7 @@ class Feed:
 
     def _over(self) -> Ending | None:
         runs = self._engine.runs
-        if not runs.met:
+        if not runs.met or not self._engine.boundary.met:
             return self._nothing_yet()
         if not runs.all_over or self._options.follow:
             return self._in_strange_journal()
@@ -223,15 +227,18 @@ class Feed:
         return kept
 
     def _patience(self) -> float:
+        longest = min(self._longest, self._options.heartbeat_seconds)
+        self._longest = 2 * longest
         if self._engine.handled == self._handled:
-            return self._options.heartbeat_seconds
+            return longest
         since = self._around.clock() - self._committed_at
-        return max(0.0, min(self._options.heartbeat_seconds, self._options.commit_seconds - since))
+        return max(0.0, min(longest, self._options.commit_seconds - since))
 
     def _away(self) -> Ending | None:
         limit = self._options.away_seconds
         if limit and self._around.clock() - self._answered_at > limit:
             return Ending.AWAY
+        self._longest = self._options.first_seconds
         self.idle = True
         self._source.wait(_AWAY_PAUSE)
         return None

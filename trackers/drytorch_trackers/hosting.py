@@ -23,6 +23,7 @@ from drytorch_schemas.locks import FileLock
 from drytorch_schemas.spool_files import lock_path, spool_folder
 from drytorch_trackers import exit_codes, registry
 from drytorch_trackers.base import Tracker, TrackerContext
+from drytorch_trackers.boundary import Boundary
 from drytorch_trackers.doorbell import Doorbells
 from drytorch_trackers.engine import Engine, kinds_wanted
 from drytorch_trackers.errors import (
@@ -200,7 +201,7 @@ def _feed(
         trackers,
         source,
         filters=(spec.filter.unwired(),),
-        since=spec.since,
+        boundary=Boundary(spec.since, spec.run_ts),
         policy=host.policy,
         pace=Pace(lambda seconds: _sleep(host.leaving, seconds), host.leaving.is_set),
         on_failure=host.notices.warn,

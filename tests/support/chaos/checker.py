@@ -37,14 +37,21 @@ class Read:
 
 
 def read(journals: list[Path]) -> Read:
-    """Return what journals say."""
+    """Return what journals say.
+
+    What the broker had on disk when it was killed, and had not acknowledged yet, its successor with
+    an empty journal is given again.
+    """
     found = Read()
-    for folder in journals:
+    for place, folder in enumerate(journals):
+        before = {producer: set(numbers) for producer, numbers in found.sequences.items()}
         for record in journal_reader.read(folder):
             if isinstance(record, Damage):
                 found.damages.append(record)
             elif record.kind == ENVELOPE:
-                _take(found, unpack(record.payload))
+                wire = unpack(record.payload)
+                if not place or wire["seq"] not in before.get(wire["producer"], ()):
+                    _take(found, wire)
     return found
 
 

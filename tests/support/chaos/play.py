@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chaos import checker, faults
 from chaos.rounds import Round
+from drytorch_schemas.folders import logs_dir
 
 
 def play(seed: int, folder: Path, *, count: int = 8) -> list[str]:
@@ -87,5 +88,5 @@ def _files(par_dir: Path) -> list[Path]:
 
 def _tell(about: Round) -> None:
     print(f"\nRound of seed {about.seed}:", *about.diary, sep="\n  ")
-    for path in sorted(about.folder.glob("stderr-*")):
-        print(f"{path.name}:", path.read_text()[-2000:])
+    for path in [*sorted(about.folder.glob("stderr-*")), *sorted(logs_dir().glob("*.log"))]:
+        print(f"{path.name}:", path.read_text(errors="replace")[-2000:])

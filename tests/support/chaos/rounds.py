@@ -218,7 +218,8 @@ class Round:
 
         eventually(nothing_left, seconds, "sync has nothing left to do")
         self.stop_broker()
-        self.journals.append(self.journal)
+        if self.journal.is_dir():  # none where all was over before the broker was replaced
+            self.journals.append(self.journal)
 
     def close(self) -> None:
         """End whatever the round started."""

@@ -1,0 +1,58 @@
+"""Where the latest start of a resumed run begins in the journal.
+
+What was emitted before it belongs to an earlier start, and went to that start's workers. Clocks may
+jump, so the start's own event decides; times only decide about what comes before that event, such
+as what another rank was faster to report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from drytorch_schemas.envelope import Envelope
+from drytorch_schemas.events import StartExperimentEvent
+
+_NOTES = frozenset({"RunLost", "RunFound"})
+
+
+@dataclass(slots=True)
+class Boundary:
+    """The start that a worker was begun for.
+
+    Attributes:
+        since: when it was emitted, nanoseconds since 1970, UTC; 0 where the run has one start.
+        run_ts: its local time in the event, ISO 8601, by which that is known; empty for `since`.
+        met: whether it was met; what follows is never past.
+    """
+
+    since: int = 0
+    run_ts: str = ""
+    met: bool = False
+
+    def __post_init__(self) -> None:
+        self.met = self.met or not self.since
+
+    def is_past(self, envelope: Envelope, runs: Collection[str]) -> bool:
+        """Tell whether an event belongs to an earlier start.
+
+        Args:
+            envelope: the event.
+            runs: the runs that were met.
+        """
+        if self.met:
+            return False
+        if self._is_it(envelope):
+            self.met = True
+            return False
+        # the broker may note the loss of an earlier start only after the next one began
+        early_note = envelope.kind in _NOTES and envelope.origin.run not in runs
+        return envelope.time < self.since or early_note
+
+    def _is_it(self, envelope: Envelope) -> bool:
+        event = envelope.event
+        if not isinstance(event, StartExperimentEvent):
+            return False
+        return (
+            event.run_ts.isoformat() == self.run_ts if self.run_ts else envelope.time >= self.since
+        )
