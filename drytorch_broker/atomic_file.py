@@ -6,6 +6,8 @@ import contextlib
 import os
 from pathlib import Path
 
+from drytorch_broker import failpoints
+
 
 def write(path: Path, data: bytes, *, durable: bool = False) -> None:
     """Replace a file in one step.
@@ -26,7 +28,9 @@ def write(path: Path, data: bytes, *, durable: bool = False) -> None:
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
+        failpoints.hit("file.drafted")
         draft.replace(path)
+        failpoints.hit("file.renamed")
     except OSError:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)

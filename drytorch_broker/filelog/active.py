@@ -6,7 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from drytorch_broker import atomic_file
+from drytorch_broker import atomic_file, failpoints
 from drytorch_broker.filelog.segment import Segment
 
 
@@ -50,12 +50,15 @@ class ActiveSegment:
             _put_aside(self.segment.path)
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._descriptor = os.open(self.segment.path, flags, 0o600)
+            failpoints.hit("journal.segment")
         if not self._begun:
             data, position = (self._header or b"") + data, 0
+        failpoints.torn("journal.write", self._descriptor, data, position)
         view = memoryview(data)
         while view:
             written = os.pwrite(self._descriptor, view, position)
             view, position = view[written:], position + written
+        failpoints.hit("journal.written")
 
     def sync(self) -> None:
         """Wait until what was written is on disk, for a new file its name as well.
@@ -70,9 +73,11 @@ class ActiveSegment:
             os.fdatasync(self._descriptor)
         else:
             os.fsync(self._descriptor)
+            failpoints.hit("journal.fsync")
             atomic_file.sync_folder(self.segment.path.parent)
             self._name_synced = True
         self._suspect = False
+        failpoints.hit("journal.synced")
 
     def accept(self, size: int, end: int) -> None:
         """Count what was written as durable.

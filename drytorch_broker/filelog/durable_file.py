@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final
 from zlib import crc32
 
+from drytorch_broker import failpoints
+
 _FIELDS: Final = struct.Struct(">16sQ")
 _CRC: Final = struct.Struct(">I")
 NAME: Final = "durable"
@@ -73,7 +75,9 @@ class DurableFile:
         Raises:
             OSError: it still says what it said before, or nothing readable.
         """
-        os.pwrite(self._descriptor, encode(self._journal_id, offset), 0)
+        data = encode(self._journal_id, offset)
+        failpoints.torn("durable.write", self._descriptor, data, 0)
+        os.pwrite(self._descriptor, data, 0)
 
     def sync(self) -> None:
         """Wait until what was written is on disk: what it says never falls behind that.

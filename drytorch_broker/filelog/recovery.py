@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from drytorch_broker import atomic_file
+from drytorch_broker import atomic_file, failpoints
 from drytorch_broker.batch import BatchReader
 from drytorch_broker.errors import JournalFormatError, StorageError
 from drytorch_broker.filelog import durable_file
@@ -90,6 +90,7 @@ class Recovery:
             head = acknowledged
         if segments and self.since > head:
             head = self.since
+        failpoints.hit("recovery.done")
         return FileLog(self.folder, journal, segments, head, self.options)
 
     def _headers(self, paths: list[Path]) -> dict[Path, Header]:
@@ -195,7 +196,9 @@ class Recovery:
     def _cut(self, path: Path, scan: Scan) -> None:
         kept = self._put_aside(path, scan.size)
         self.report.append(f"{path.name}: a torn tail of {scan.torn} bytes is kept in {kept.name}")
+        failpoints.hit("recovery.aside")
         os.truncate(path, scan.size)
+        failpoints.hit("recovery.cut")
 
     def _put_aside(self, path: Path, position: int) -> Path:
         """Copy the bytes from a position on to a file of their own."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from drytorch_broker import atomic_file
+from drytorch_broker import atomic_file, failpoints
 from drytorch_broker.errors import LogWriteError
 from drytorch_broker.filelog.active import ActiveSegment
 from drytorch_broker.filelog.durable_file import DurableFile
@@ -119,6 +119,7 @@ class FileLog:
         self, kind: int, payloads: Sequence[bytes], topics: Sequence[TopicKey | None]
     ) -> int:
         """Append records in memory and return the offset of the first."""
+        failpoints.hit("journal.append")
         active = self._active or self._plan()
         segment, first = active.segment, self._head
         assert segment.index is not None  # noqa: S101  # an active segment's index is in memory
@@ -199,6 +200,7 @@ class FileLog:
             with contextlib.suppress(OSError):
                 active.sync()
         active.close()
+        failpoints.hit("journal.full")
         self._active, self._dirty = None, False
         self.rolls += 1
         if active.holds_records and segment.index is not None:
@@ -236,7 +238,9 @@ class FileLog:
         """Remove closed segments that lie wholly before an offset."""
         while self._closed and self._closed[0].end <= before:
             segment = self._closed[0]
+            failpoints.hit("journal.trim")
             segment.path.unlink(missing_ok=True)
+            failpoints.hit("journal.trimmed")
             segment.index_path.unlink(missing_ok=True)
             self._reader.forget(segment.first)
             del self._closed[0]

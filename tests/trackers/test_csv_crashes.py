@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import csv_child
 from csv_child import EVENTS, feed_from
 from deliveries import deliver, files
+from drytorch_schemas.failpoints import VARIABLE, Failpoints
 from drytorch_trackers import CSVDumper, Delivery, TrackerContext
-from drytorch_trackers.failpoints import VARIABLE, Failpoints
 
 POINTS = ["csv.noted", "csv.row", "csv.written", "csv.synced", "rewrite.ready", "rewrite.moved"]
 SUPPORT = Path(csv_child.__file__).parent

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import yaml_child
 from deliveries import deliver, files
+from drytorch_schemas.failpoints import VARIABLE, Failpoints
 from drytorch_trackers import TrackerContext, YamlDumper, durable
-from drytorch_trackers.failpoints import VARIABLE, Failpoints
 from yaml_child import EVENTS, feed_from
 
 POINTS = ["whole.torn", "whole.ready", "whole.moved"]

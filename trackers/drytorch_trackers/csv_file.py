@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from drytorch_schemas import events
+from drytorch_schemas.failpoints import Failpoints
 from drytorch_trackers.base import Delivery, Missing, TrackerContext
 from drytorch_trackers.csv_check import WantedRow, lacking
 from drytorch_trackers.csv_format import DEFAULT, Cell, CsvFormat, Dialect
 from drytorch_trackers.csv_reader import BASE, STEPS, read_history, source_of
 from drytorch_trackers.csv_table import CsvTable
 from drytorch_trackers.errors import TrackerError
-from drytorch_trackers.failpoints import Failpoints
 from drytorch_trackers.file_names import escape
 from drytorch_trackers.loading import HistoryMetrics, MetricLoader, SourcedMetrics
 from drytorch_trackers.run_folder import RunFolder, RunFolders

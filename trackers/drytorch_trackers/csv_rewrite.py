@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from drytorch_schemas.failpoints import Failpoints
 from drytorch_trackers import applied, durable
 from drytorch_trackers.applied import Noted
 from drytorch_trackers.csv_format import CsvFormat
-from drytorch_trackers.failpoints import Failpoints
 
 _CHUNK: Final = 1 << 20
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+from drytorch_schemas.failpoints import Failpoints
 from drytorch_trackers import applied, csv_repair, csv_rewrite, durable
 from drytorch_trackers.applied import AppliedLog, Noted
 from drytorch_trackers.csv_format import Cell, CsvFormat
 from drytorch_trackers.csv_repair import file_size
 from drytorch_trackers.csv_rewrite import Insertion
 from drytorch_trackers.errors import TrackerError
-from drytorch_trackers.failpoints import Failpoints
 
 Identity = tuple[str, int]
 

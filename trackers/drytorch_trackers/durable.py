@@ -7,7 +7,7 @@ import os
 from io import FileIO
 from pathlib import Path
 
-from drytorch_trackers.failpoints import Failpoints
+from drytorch_schemas.failpoints import Failpoints
 
 
 def sync_file(path: Path) -> None:

@@ -9,8 +9,8 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine, exc, select
 
 from drytorch_schemas import events
+from drytorch_schemas.failpoints import Failpoints
 from drytorch_trackers.delivery import Delivery
-from drytorch_trackers.failpoints import Failpoints
 from drytorch_trackers.sql_runs import ModelTimes, RunRows, last_log
 from drytorch_trackers.sql_tables import bus_events, bus_unfit, logs, step_logs
 from drytorch_trackers.sql_values import Fit

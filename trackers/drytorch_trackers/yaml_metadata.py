@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from drytorch_schemas import events
+from drytorch_schemas.failpoints import Failpoints
 from drytorch_trackers import durable
 from drytorch_trackers.base import Delivery, Missing, Tracker, TrackerContext
 from drytorch_trackers.errors import TrackerError
-from drytorch_trackers.failpoints import Failpoints
 from drytorch_trackers.run_folder import RunFolders
 from drytorch_trackers.yaml_documents import KINDS, Documents
 from drytorch_trackers.yaml_format import holds, to_yaml

@@ -47,6 +47,19 @@ class Failpoints:
             file.write(data[: len(data) // 2])
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def torn_at(self, name: str, descriptor: int, data: bytes, position: int) -> None:
+        """Write half of the data to a place of a file, then kill, where this place is armed.
+
+        Args:
+            name: name of the place.
+            descriptor: the open file.
+            data: what is about to be written.
+            position: where to, bytes.
+        """
+        if self._fires(name):
+            os.pwrite(descriptor, data[: len(data) // 2], position)
+            os.kill(os.getpid(), signal.SIGKILL)
+
     def _fires(self, name: str) -> bool:
         if name != self._name:
             return False
