@@ -30,7 +30,7 @@ CLASSES: dict[str, type] = {
 #: What other parts of this project call, and users do not.
 INSIDE = frozenset(
     {
-        *("plan_of", "plain_config"),
+        *("plan_of", "plain_config", "plain_tags"),
         *("declarations", "objects", "named_trackers"),
         *("emit_metrics", "hold", "open_pass", "close_pass", "report_update", "require_active"),
         *("register", "next_pass", "close"),
