@@ -218,7 +218,7 @@ class Round:
 
         eventually(nothing_left, seconds, "sync has nothing left to do")
         self.stop_broker()
-        if self.journal.is_dir():  # none where all was over before the broker was replaced
+        if any(self.journal.glob("*.msgpack")):  # none where all was over before it was replaced
             self.journals.append(self.journal)
 
     def close(self) -> None:
