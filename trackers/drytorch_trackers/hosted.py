@@ -102,6 +102,7 @@ class HostedTracker:
         self._policy = policy
         self._pace = pace
         self._on_away = on_away
+        self._away = False
 
     def wants(self, kind: str, *, unknown: bool) -> bool:
         """Tell whether the tracker is to be given a kind of event.
@@ -186,7 +187,8 @@ class HostedTracker:
                 self._wait_for_folder(error)
                 continue
             if isinstance(error, BackendAwayError) and self._policy.wait_for_backend:
-                if not away:
+                if not self._away:
+                    self._away = True
                     self._on_away(f"{self.name} waits: {error}")
                 away = min(2 * away, _LONGEST_AWAY_PAUSE) or _FIRST_AWAY_PAUSE
                 self._pause(away)
@@ -196,6 +198,7 @@ class HostedTracker:
                 return False
             self._pause(delay)
         if away:
+            self._away = False
             self._on_away(f"{self.name} goes on")
         return True
 
