@@ -52,7 +52,7 @@ def main():
             run.flush(20)
             os.kill(os.getpid(), signal.SIGKILL)
         os.waitpid(pid, 0)
-        for method in ("fork", "spawn"):
+        for method in ("fork", "spawn", "forkserver"):
             with_loaders(trainer, method)
         for child in children:
             child.join()
