@@ -2,13 +2,14 @@
 
 A trial is a process of its own that trains for two seconds of pauses, as if a device did the work,
 with the default trackers and CSV files. Processes and memory (PSS: pages that several processes
-share are divided among them) are read every fifth of a second; the peak is shown.
+share are divided among them) are read twice a second; the peak is shown.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,7 @@ TRIALS = 20
 EPOCHS = 20
 BATCHES = 10
 PAUSE = 0.01  # seconds of each batch
-LOOK_EVERY = 1.0
+LOOK_EVERY = 0.5
 _MARK = "DRYTORCH_BENCHMARK"
 _ROLES = {"benchmarks.sweep": "training", "drytorch_trackers.worker": "worker"}
 
@@ -40,30 +41,27 @@ class Sweep:
         gone: until the last worker has left.
         processes: the most that were there at once, by role.
         kibibytes: memory of each role at its peak.
-        cpu: seconds of processor time, by role, as seen at the last look at each process.
+        milliseconds: processor time by role; the broker's as seen at the last look.
     """
 
     seconds: float = 0.0
     gone: float = 0.0
     processes: Counter[str] = field(default_factory=Counter)
     kibibytes: Counter[str] = field(default_factory=Counter)
-    cpu: dict[int, tuple[str, float]] = field(default_factory=dict)
+    milliseconds: Counter[str] = field(default_factory=Counter)
 
     def look(self) -> Counter[str]:
         """Count the sweep's processes and their memory now."""
         count: Counter[str] = Counter()
         memory: Counter[str] = Counter()
-        for pid, role, size, cpu in _living():
+        for role, size, cpu in _living():
             count[role] += 1
             memory[role] += size
-            self.cpu[pid] = role, cpu
+            if role == "broker":
+                self.milliseconds[role] = max(self.milliseconds[role], round(cpu * 1000))
         self.processes |= count
         self.kibibytes |= memory
         return count
-
-    def processor(self, role: str) -> float:
-        """Return the processor time of a role, seconds."""
-        return sum(seconds for known, seconds in self.cpu.values() if known == role)
 
 
 def measure(trials: int, *, trackers: bool) -> Sweep:
@@ -81,7 +79,9 @@ def measure(trials: int, *, trackers: bool) -> Sweep:
             sweep.look()
             time.sleep(LOOK_EVERY)
         sweep.seconds = time.monotonic() - begun
-        assert all(each.returncode == 0 for each in processes), "a trial failed"
+        for each in processes:
+            own, workers = map(int, each.communicate()[0].split())
+            sweep.milliseconds.update({"training": own, "worker": workers})
         while sweep.look()["worker"]:
             time.sleep(LOOK_EVERY)
         sweep.gone = time.monotonic() - begun
@@ -94,15 +94,13 @@ def show(trials: int) -> None:
     """Measure both kinds, and print them."""
     both = [measure(trials, trackers=each) for each in (False, True)]
     pauses = EPOCHS * BATCHES * PAUSE
-    print(
-        f"\n{trials} trials at once, {pauses:g} s of pauses each, {os.cpu_count()} cores, ", end=""
-    )
-    print(f"load {os.getloadavg()[0]:.1f}")
+    print(f"\n{trials} trials at once, {pauses:g} s of pauses each")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     _row("", *(f"{each:>14}" for each in ("no trackers", "trackers")))
     for role in ("training", "worker", "broker"):
         _row(f"{role}: processes", *(f"{each.processes[role]:>14}" for each in both))
         _row("  memory", *(f"{each.kibibytes[role] / 1024:>10.0f} MiB" for each in both))
-        _row("  processor time", *(f"{each.processor(role):>12.1f} s" for each in both))
+        _row("  processor time", *(f"{each.milliseconds[role] / 1000:>12.1f} s" for each in both))
     _row("last trial ended", *(f"{each.seconds:>12.1f} s" for each in both))
     _row("last worker gone", *(f"{each.gone:>12.1f} s" for each in both))
 
@@ -113,11 +111,13 @@ def _row(title: str, *cells: str) -> None:
 
 def _start(number: int, out: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "benchmarks.sweep", "trial", str(number), str(out)]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
 
 
-def _living() -> Iterator[tuple[int, str, int, float]]:
-    """Yield process, role, PSS in KiB and processor time of what belongs to a sweep."""
+def _living() -> Iterator[tuple[str, int, float]]:
+    """Yield role, PSS in KiB and processor time of what belongs to a sweep."""
     own = psutil.Process()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -126,7 +126,7 @@ def _living() -> Iterator[tuple[int, str, int, float]]:
             words = process.cmdline()
             role = next((role for word, role in _ROLES.items() if word in words), "broker")
             times = process.cpu_times()
-            yield process.pid, role, _pss(process.pid), times.user + times.system
+            yield role, _pss(process.pid), times.user + times.system
 
 
 def _pss(pid: int) -> int:
@@ -137,7 +137,7 @@ def _pss(pid: int) -> int:
 
 
 def trial(number: int, out: Path) -> None:
-    """Train once."""
+    """Train once, and print milliseconds of processor time, of this process and its workers."""
     experiment = Experiment({"number": number}, name="Sweep", par_dir=out)
     experiment.trackers.subscribe("csv")
     with experiment.create_run(run_id=f"trial-{number}") as run:
@@ -147,6 +147,8 @@ def trial(number: int, out: Path) -> None:
                 time.sleep(PAUSE)
                 epoch.progress(loss=1 / (batch + 1))
             epoch.log(loss=1.0)
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(*(round((usage.ru_utime + usage.ru_stime) * 1000) for usage in both))
 
 
 if __name__ == "__main__":
