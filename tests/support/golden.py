@@ -4,6 +4,7 @@
 process of its own.
 """
 
+import importlib.metadata
 import os
 import re
 import shutil
@@ -22,6 +23,8 @@ from screen import show
 
 TESTS = Path(__file__).parents[1]
 GOLDEN = TESTS / "golden" / "console"
+#: Says whose output they are.
+VERSION = GOLDEN / "drytorch-version.txt"
 SCRIPTS = TESTS / "system" / "scripts"
 #: The mode, and whether tqdm is there.
 SITUATIONS = {
@@ -157,6 +160,7 @@ def runner(place: str) -> Callable[[str, str, Path, Mapping[str, str]], str]:
 def main() -> None:
     """Write the golden files."""
     GOLDEN.mkdir(parents=True, exist_ok=True)
+    VERSION.write_text(f"{importlib.metadata.version('drytorch')}\n")
     for situation in SITUATIONS:
         for place in _RUNNERS:
             folder = Path(tempfile.mkdtemp(prefix="golden-"))
