@@ -183,6 +183,17 @@ def test_a_resumed_run(url: sqlalchemy.URL, tmp_path: Path) -> None:
     assert loading(url, tmp_path).load_metrics("net")["Trainer"][0] == [1, 2, 3]
 
 
+def test_a_forked_process(url: sqlalchemy.URL, tmp_path: Path) -> None:
+    """What a child reports under a producer of its own goes to its parent's run and source."""
+    child = origin(producer="child")
+    theirs = deliver([metric(1, x=2), metric(1, "Own", x=3)], child)
+    write(url, [*deliver([start(), actor(), metric(1, x=1)]), *theirs], tmp_path)
+    rows = dump(url)
+    assert len(rows["runs"]) == 1
+    assert [row[1] for row in rows["logs"]] == [1, 1, 2]
+    assert [row[3] for row in rows["sources"]] == ["Trainer", "Own"]
+
+
 def test_integers_that_no_column_holds(url: sqlalchemy.URL, tmp_path: Path) -> None:
     """An epoch or step out of range is refused by itself; what comes with it is written."""
     tracker = SQLConnection(url)

@@ -27,7 +27,8 @@ class MetricLoader(Tracker, abc.ABC):
 
         Raises:
             ValueError: `max_epoch` is less than -1.
-            TrackerError: there is no current run, or a resumed one has no metrics of the model.
+            TrackerError: there is no current run, or it has nothing of the model: in files where it
+                is resumed, in a database always.
         """
         if max_epoch < -1:
             raise ValueError(

@@ -162,6 +162,9 @@ class RunRows:
             return start.sources[pair]
         row_id = self._find_source(connection, envelope, start, pair)
         if row_id is None:
+            # a forked process goes on with what its parent has registered
+            row_id = self._find_source(connection, envelope, start, pair, own=False)
+        if row_id is None:
             model_ts = self._models.get((envelope.origin.run, pair[0]), start.run_ts)
             times = (model_ts, start.run_ts)
             row_id = self._add_source(connection, envelope.origin, start, pair, times)
@@ -229,12 +232,13 @@ class RunRows:
         start: Start,
         pair: Pair,
         source_ts: datetime.datetime | None = None,
+        *,
+        own: bool = True,
     ) -> int | None:
         query = (
             select(sources.c.row_id)
             .join(bus_sources, bus_sources.c.source_id == sources.c.row_id)
             .where(
-                bus_sources.c.producer == envelope.origin.producer,
                 sources.c.run_table_id == start.row_id,
                 sources.c.model_name == self._fit.text(pair[0]),
                 sources.c.source_name == self._fit.text(pair[1]),
@@ -242,6 +246,8 @@ class RunRows:
             .order_by(sources.c.row_id.desc())
             .limit(1)
         )
+        if own:
+            query = query.where(bus_sources.c.producer == envelope.origin.producer)
         if source_ts is not None:
             query = query.where(sources.c.source_ts == source_ts)
         return connection.execute(query).scalars().first()
