@@ -64,7 +64,7 @@ class EpochBar:
             event: batches and samples so far, and the latest values.
         """
         if not self.open or event.pass_id != self.pass_id or event.batches < self._bar.n:
-            return  # as many batches as before may bring newer values: ranks that are joined at last
+            return  # as many batches as before may bring newer values: of ranks that are joined
         complete = self._n_iter is not None and event.batches >= self._n_iter
         shown: dict[str, int | str] = {self.seen_str: self._seen(event.samples, complete=complete)}
         shown |= {printable(name): f"{value:.3e}" for name, value in event.metrics.items()}
