@@ -19,7 +19,7 @@ from drytorch_client.broker_address import endpoint_of
 from drytorch_client.config import ClientConfig
 from drytorch_client.courier import Courier
 from drytorch_client.errors import SpoolError
-from drytorch_client.event_queue import EventQueue
+from drytorch_client.event_queue import METRIC, EventQueue
 from drytorch_client.identity import RunIdentity
 from drytorch_client.intake import Intake
 from drytorch_client.pace import Pace
@@ -165,10 +165,23 @@ class SenderCore:
         self.queue.close()
         if not self._thread.is_alive():
             self._courier.waker.close()
-            rest = self.intake.drain(wait=False)
-            while rest and not self._spool.full and not self._spool.broken:
-                rest = self.intake.drain(wait=False)
+            self._write_rest()
             self._spool.close(remove=self.pending == 0)
+
+    def _write_rest(self) -> None:
+        """Spool what is in the queue; of what finds no room, metrics are declared lost."""
+        rest = True
+        while rest and not self._spool.broken:
+            if self._spool.full:
+                self._lose_metrics()
+            rest = self.intake.drain(wait=False)
+
+    def _lose_metrics(self) -> None:
+        waiting = self.queue.take(len(self.queue), self._config.queue_bytes)
+        for item in waiting:
+            if item.kind == METRIC:
+                self.queue.lose(item.identity, item.kind, "spool full")
+        self.queue.put_back([item for item in waiting if item.kind != METRIC])
 
     @property
     def pending(self) -> int:
