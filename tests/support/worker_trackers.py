@@ -2,10 +2,14 @@
 
 import contextlib
 import os
+import resource
+import signal
 import sys
 import time
 
-from drytorch_trackers import Tracker
+import psutil
+
+from drytorch_trackers import CSVDumper, Tracker, TrackerContext
 
 
 class Raising(Tracker):
@@ -82,3 +86,56 @@ class Printing(Tracker):
     def on_metric(self, event: object) -> None:
         """Print."""
         sys.stderr.write(f"epoch {event.epoch}\n")  # type: ignore[attr-defined]  # a MetricEvent
+
+
+class KilledBeforeItsCommit(CSVDumper):
+    """Has its process killed between handling and committing, until a file counts three kills."""
+
+    has_handled = False
+
+    def flush(self) -> None:
+        """Write, then die."""
+        super().flush()
+        kills = self.context.par_dir / "kills"
+        if not self.has_handled or (kills.exists() and kills.stat().st_size >= 3):
+            return
+        with kills.open("a") as file:
+            file.write("x")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def on_metric(self, event: object) -> None:
+        """Note that there is something to lose."""
+        super().on_metric(event)  # type: ignore[arg-type]  # a MetricEvent
+        self.has_handled = True
+
+
+class Leaking(Tracker):
+    """Keeps 16 MiB for each metric, in a process that may have 128 MiB more than at its start."""
+
+    def setup(self, context: TrackerContext) -> None:
+        """Set the limit that an operating system may have set."""
+        super().setup(context)
+        limit = psutil.Process().memory_info().vms + (128 << 20)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        self.kept: list[bytes] = []
+
+    def on_metric(self, event: object) -> None:  # noqa: ARG002  # as in the base class
+        """Leak."""
+        self.kept.append(b"x" * (16 << 20))
+
+
+class Flooding(Tracker):
+    """Prints a megabyte for each metric."""
+
+    def on_metric(self, event: object) -> None:
+        """Print."""
+        sys.stdout.write("x" * 999_990 + f" {event.epoch}\n")  # type: ignore[attr-defined]  # as above
+
+
+class Picky(Tracker):
+    """Handles every fifteenth metric, and raises at the others."""
+
+    def on_metric(self, event: object) -> None:
+        """Raise, mostly."""
+        if event.epoch % 15:  # type: ignore[attr-defined]  # a MetricEvent
+            raise ValueError("not a fifteenth")

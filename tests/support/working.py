@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ from drytorch_client.declarations import Declaration
 from drytorch_client.workers.owed import owed_file, put
 from drytorch_client.workers.spec import WorkerSpec
 from drytorch_schemas.control import Filter
+from drytorch_trackers import hosting
+from drytorch_trackers.hosted import Policy
 from hosts import Host
+from journal_making import write_journal
 
 TRACKERS = Path(__file__).parent / "worker_trackers.py"
 CSV = Path("csv_metrics", "Exp", "r", "net", "Trainer.csv")
@@ -78,3 +82,23 @@ class Workers:
 def rows(path: Path) -> int:
     """Return the number of lines in a file, 0 where it is not there."""
     return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def expected_csv(host: Host, payloads: list[bytes], folder: Path) -> bytes:
+    """Return the CSV that an undisturbed replay of the same events writes."""
+    paths = write_journal(folder / "reference", payloads)
+    replayed = host.drytorch("replay", *paths, "--to", "csv", "--par-dir", folder / "expected")
+    assert replayed.returncode == 0, replayed.stderr
+    return (folder / "expected" / CSV).read_bytes()
+
+
+def run_here(spec: WorkerSpec, said: list[str]) -> tuple[int, bool]:
+    """Run a worker in this process, where failing trackers are not waited for."""
+    policy = Policy(delays=(0.0,), delays_in_a_row=(0.0,))
+    host = hosting.Host(
+        leaving=threading.Event(),
+        notices=hosting.Notices(note=lambda _text: None, warn=said.append),
+        policy=policy,
+    )
+    trackers, _ = hosting.build(spec.declarations, said.append)
+    return hosting.run(spec, host, trackers)

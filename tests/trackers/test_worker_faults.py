@@ -2,35 +2,22 @@
 
 import shutil
 import signal
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from drytorch_client.workers.owed import owed_file
-from drytorch_client.workers.spec import WorkerSpec
 from drytorch_schemas.control import Filter
 from drytorch_schemas.endpoint import default_endpoint
-from drytorch_trackers import hosting
-from drytorch_trackers.hosted import Policy
 from feeding import Run
 from hosts import Host, eventually
-from journal_making import write_journal
 from producing import Broker, Producer
-from working import CSV, Workers, rows, spec_of
+from working import CSV, Workers, expected_csv, rows, run_here, spec_of
 
 Maker = Callable[[Run], Producer]
 
 pytestmark = pytest.mark.system(deadline=20)
-
-
-def expected_csv(host: Host, payloads: list[bytes], tmp_path: Path) -> bytes:
-    """Return the CSV that an undisturbed replay of the same events writes."""
-    paths = write_journal(tmp_path / "reference", payloads)
-    replayed = host.drytorch("replay", *paths, "--to", "csv", "--par-dir", tmp_path / "expected")
-    assert replayed.returncode == 0, replayed.stderr
-    return (tmp_path / "expected" / CSV).read_bytes()
 
 
 def test_a_worker_that_waits_for_broker_and_run(
@@ -200,18 +187,6 @@ def test_a_tracker_that_raises_always(
     assert (tmp_path / "out" / "once.txt").read_text().split() == [
         str(epoch) for epoch in range(1, 101) if epoch != 3
     ]
-
-
-def run_here(spec: WorkerSpec, said: list[str]) -> tuple[int, bool]:
-    """Run a worker in this process, where failing trackers are not waited for."""
-    policy = Policy(delays=(0.0,), delays_in_a_row=(0.0,))
-    host = hosting.Host(
-        leaving=threading.Event(),
-        notices=hosting.Notices(note=lambda _text: None, warn=said.append),
-        policy=policy,
-    )
-    trackers, _ = hosting.build(spec.declarations, said.append)
-    return hosting.run(spec, host, trackers)
 
 
 def test_a_tracker_that_exits(
