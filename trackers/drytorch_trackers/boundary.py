@@ -7,7 +7,6 @@ as what another rank was faster to report.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from drytorch_schemas.envelope import Envelope
@@ -33,12 +32,12 @@ class Boundary:
     def __post_init__(self) -> None:
         self.met = self.met or not self.since
 
-    def is_past(self, envelope: Envelope, runs: Collection[str]) -> bool:
+    def is_past(self, envelope: Envelope, *, known: bool) -> bool:
         """Tell whether an event belongs to an earlier start.
 
         Args:
             envelope: the event.
-            runs: the runs that were met.
+            known: whether its run was met.
         """
         if self.met:
             return False
@@ -46,7 +45,7 @@ class Boundary:
             self.met = True
             return False
         # the broker may note the loss of an earlier start only after the next one began
-        early_note = envelope.kind in _NOTES and envelope.origin.run not in runs
+        early_note = envelope.kind in _NOTES and not known
         return envelope.time < self.since or early_note
 
     def _is_it(self, envelope: Envelope) -> bool:
