@@ -54,6 +54,7 @@ class Retention:
         try:
             state.history.keep_context(before)
             _save(state.config.journal / _KEPT_FILE, state.history.kept)
+            state.write_snapshot()  # else nobody knows the producers of what goes
             start = state.log.trim(before)
         except OSError as error:
             _log.warning("old segments are not removed: %s", error.strerror)

@@ -79,16 +79,24 @@ class State:
 
     def save_snapshot(self) -> None:
         """Write `state.snapshot`; a failure costs a longer start, nothing else."""
+        try:
+            self.write_snapshot()
+        except OSError as error:
+            _log.warning("the state cannot be saved: %s", error.strerror)
+
+    def write_snapshot(self) -> None:
+        """Write `state.snapshot`.
+
+        Raises:
+            OSError: the file is as it was.
+        """
         producers = [
             [each.id, each.token, each.host, each.durable, each.noted]
             for each in self.inlet.producers.values()
             if each.durable or each.noted
         ]
         snapshot = Snapshot(self.log.journal_id, self.log.durable, producers, self.runs.snapshot())
-        try:
-            snapshot.save(self.config.journal)
-        except OSError as error:
-            _log.warning("the state cannot be saved: %s", error.strerror)
+        snapshot.save(self.config.journal)
 
     def close(self) -> None:
         """Save what a next start needs, and release the files."""

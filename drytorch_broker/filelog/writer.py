@@ -241,9 +241,11 @@ class FileLog:
             failpoints.hit("journal.trim")
             segment.path.unlink(missing_ok=True)
             failpoints.hit("journal.trimmed")
-            segment.index_path.unlink(missing_ok=True)
-            self._reader.forget(segment.first)
             del self._closed[0]
+            self._reader.forget(segment.first)
+            segment.index_path.unlink(missing_ok=True)
+            # else a later one may be gone after a power cut, and this one back: a hole
+            atomic_file.sync_folder(self.folder)
         return self.start
 
     def close(self) -> None:
