@@ -92,6 +92,16 @@ class Adopter:
             if folder.name not in self._left_alone and folder.name not in self.producers:
                 self._take(folder)
 
+    def expects(self, producer: str) -> bool:
+        """Tell whether a producer that is dead left anything that is still to be delivered.
+
+        Args:
+            producer: its id.
+        """
+        if producer not in self.producers:
+            self.look()  # it may have died since
+        return producer in self.producers
+
     def _take(self, folder: Path) -> None:
         lock = FileLock(spool_files.lock_path(folder))
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from typing import Final
 
 from drytorch_broker.committer import Committer
@@ -44,23 +45,24 @@ class LostRuns:
         self._lost_at: dict[str, float] = {}
         self._started = now
 
-    def look(self, now: float, being_adopted: set[str]) -> bool:
+    def look(self, now: float, left_more: Callable[[str], bool]) -> bool:
         """Write what changed since the last look; tell whether there was anything.
 
         Args:
             now: the time, seconds.
-            being_adopted: producers whose spool is still to be delivered: it may hold the end.
+            left_more: tells of a dead producer whether its spool is still to be delivered. It may
+                hold the run's end, and workers leave when they are told that a run is lost.
         """
         if self._state.failing:
             return False
         changed = False
         for info in self._state.runs.by_uuid.values():
             producer = self._state.inlet.producers.get(info.owner)
-            if producer is None or producer.id in being_adopted:
+            if producer is None:
                 continue
             if info.over:
                 changed |= self._find(info, producer)
-            elif (reason := self._why_gone(producer, now)) is not None:
+            elif (reason := self._why_gone(producer, now)) and not left_more(producer.id):
                 self._lost_at[info.run] = now
                 self._note(RunLostEvent(producer=producer.id, reason=reason), info)
                 changed = True

@@ -192,7 +192,7 @@ class Broker:
                 action()
 
     def _look_for_lost(self) -> None:
-        self._lost.look(time.monotonic(), self._adopter.producers)
+        self._lost.look(time.monotonic(), self._adopter.expects)
 
     def _look_whether_idle(self) -> None:
         now = time.monotonic()
