@@ -5,8 +5,14 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 IMPORTS := drytorch_schemas, drytorch_client, drytorch_broker, drytorch_trackers, drytorch, hydra, sklearn, torch, zmq
 
+# what `make stall` compares with, in an environment of its own
+RIVALS := psutil torch==2.13.0 drytorch==0.1.0rc11 mlflow==3.17.2 tensorboard==2.21.0 \
+          trackio==0.43.0 wandb==0.31.0
+SEED ?= 1000
+MINUTES ?= 3
+
 .DEFAULT_GOAL := help
-.PHONY: help env lint test soak demo bench clean
+.PHONY: help env lint test soak chaos demo bench stall clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-6s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -34,12 +40,20 @@ test: lint ## lint, then every test but the soak tests
 soak: env ## the long tests under faults
 	$(BIN)/pytest -m soak
 
+chaos: env ## rounds of random faults: make chaos SEED=100 MINUTES=30
+	SEED=$(SEED) MINUTES=$(MINUTES) $(BIN)/pytest -q tests/chaos -m soak
+
 demo: env ## train on handwritten digits with trackers attached, and show the results
 	$(BIN)/python examples/digits.py --par-dir experiments
 	@$(BIN)/python examples/show_results.py experiments
 
 bench: env ## measure what reporting costs a training loop
 	$(BIN)/python -m benchmarks.run
+
+stall: ## measure what a loop feels when a logger's helper breaks; as root
+	test -x .venv-stall/bin/python || $(PYTHON) -m venv .venv-stall
+	.venv-stall/bin/python -m pip install --quiet -e . $(RIVALS)
+	.venv-stall/bin/python -m benchmarks.stall --svg docs/stall.svg
 
 clean: ## remove caches and built files, but not .venv
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
