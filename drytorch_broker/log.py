@@ -69,7 +69,7 @@ class Log(Protocol):
 
     @property
     def rolls(self) -> int:
-        """Grows whenever a unit of storage is closed: a good time to save what leads up to it."""
+        """Grows now and then with what was written: a good time to save what leads up to it."""
 
     @property
     def damages(self) -> list[str]:

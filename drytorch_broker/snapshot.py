@@ -1,7 +1,7 @@
 """`state.snapshot`: what would otherwise be read from the whole journal at each start.
 
-Written at a clean stop and when a segment is closed. It is a shortcut: without it, or when it is
-damaged, the journal is read from its start.
+Written at a clean stop, and whenever the index of a segment, or of a part of it, is saved. It is a
+shortcut: without it, or when it is damaged, the journal is read from its start.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where each record of a segment lies, and its topic: in memory, and in a side file once closed.
+"""Where each record of a segment lies, and its topic: in memory, and now and then in a side file.
 
 The side file is a shortcut only: where it is missing, damaged or does not fit its segment, the
 segment is read again.
@@ -10,6 +10,7 @@ import sys
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import Final
 from zlib import crc32
@@ -86,8 +87,10 @@ class SegmentIndex:
         }
         if numbers:
             topics, positions = self.topics, self.positions
-            for place in range(start, min(end, len(self))):
-                if topics[place] in numbers and positions[place]:
+            end = min(end, len(self))
+            chosen = map(numbers.__contains__, topics[start:end])
+            for place in compress(range(start, end), chosen):
+                if positions[place]:
                     yield place
 
     def save(self, path: Path, size: int, salt: int) -> None:
@@ -122,18 +125,46 @@ class SegmentIndex:
             size: bytes of the segment.
             salt: the segment's salt.
         """
+        found = cls._load(path, salt)
+        return found[0] if found is not None and found[1] == size else None
+
+    @classmethod
+    def load_beginning(
+        cls, path: Path, size: int, salt: int, count: int
+    ) -> tuple[SegmentIndex, int] | None:
+        """Return the index of a segment's first records, and where the next one begins.
+
+        Args:
+            path: the side file.
+            size: bytes of the segment, which may have grown since.
+            salt: the segment's salt.
+            count: most records.
+        """
+        found = cls._load(path, salt)
+        if found is None or found[1] > size or count <= 0:
+            return None
+        index, behind = found
+        if count < len(index):
+            behind = index.positions[count]
+            index.truncate(count)
+        return (index, behind) if behind and len(index) else None
+
+    @classmethod
+    def _load(cls, path: Path, salt: int) -> tuple[SegmentIndex, int] | None:
+        """Return an index and how many bytes of its segment it covers."""
         try:
             data = path.read_bytes()
             packed, crc = data[:-_CRC_BYTES], data[-_CRC_BYTES:]
             if crc32(packed).to_bytes(_CRC_BYTES, "big") != crc:
                 return None
             fields = unpack(packed, _MAX_BYTES)
-            if (fields["format"], fields["size"], fields["salt"]) != (_FORMAT, size, salt):
+            if (fields["format"], fields["salt"]) != (_FORMAT, salt):
                 return None
+            size = int(fields["size"])
             index = cls(array("I"), array("I"), [TopicKey(*topic) for topic in fields["table"]])
             index.positions.frombytes(fields["positions"])
             index.topics.frombytes(fields["topics"])
         except (OSError, DecodingError, KeyError, TypeError, ValueError):
             return None
         index._numbers = {topic: number for number, topic in enumerate(index.table, 1)}
-        return index if len(index.positions) == len(index.topics) else None
+        return (index, size) if len(index.positions) == len(index.topics) else None

@@ -19,7 +19,7 @@ from drytorch_broker.errors import JournalFormatError, StorageError
 from drytorch_broker.filelog import durable_file
 from drytorch_broker.filelog.index import SegmentIndex
 from drytorch_broker.filelog.options import LogOptions
-from drytorch_broker.filelog.scan import Observer, Scan, scan_segment
+from drytorch_broker.filelog.scan import Known, Observer, Scan, scan_segment
 from drytorch_broker.filelog.segment import Segment
 from drytorch_broker.filelog.writer import FileLog
 from drytorch_schemas import journal_reader
@@ -133,7 +133,8 @@ class Recovery:
         """Return a closed segment, its index in the side file."""
         segment = self._with_index(path, header)
         if segment.index is None:
-            scan = scan_segment(path, self._reader, self._observer())
+            known = self._beginning(segment, header)
+            scan = scan_segment(path, self._reader, self._observer(), known=known)
             self.report += scan.damages
             if scan.torn:
                 self.report.append(f"{path.name}: {scan.torn} damaged bytes at its end")
@@ -146,7 +147,13 @@ class Recovery:
         """Return the segment that was being written, without what its broker left half done."""
         segment = self._with_index(path, header)
         if segment.index is None:
-            scan = scan_segment(path, self._reader, self._observer(), unacknowledged=acknowledged)
+            scan = scan_segment(
+                path,
+                self._reader,
+                self._observer(),
+                unacknowledged=acknowledged,
+                known=self._beginning(segment, header),
+            )
             self.report += scan.damages
             segment.size, segment.end, segment.index = scan.size, scan.end, scan.index
             if scan.torn:
@@ -162,6 +169,12 @@ class Recovery:
         if index is not None and segment.first + len(index) <= self.since:
             segment.index, segment.end = index, segment.first + len(index)
         return segment
+
+    def _beginning(self, segment: Segment, header: Header) -> Known | None:
+        """Return what the side file tells of the records that nobody wants to see."""
+        count = self.since - segment.first
+        found = SegmentIndex.load_beginning(segment.index_path, segment.size, segment.salt, count)
+        return None if found is None else Known(header, *found)
 
     def _observer(self) -> Observer | None:
         observe, since = self.observe, self.since

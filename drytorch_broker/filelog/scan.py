@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from drytorch_broker.batch import BatchReader
 from drytorch_broker.filelog.index import SegmentIndex
@@ -18,6 +18,21 @@ from drytorch_schemas.records import ENVELOPE, Header, header_size
 #: Called with kind and offset of a record, its topic (None for what is no envelope), and the
 #: decoded payload.
 Observer = Callable[[int, int, TopicKey | None, Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a segment's beginning without reading it.
+
+    Attributes:
+        header: its header.
+        index: where its first records lie.
+        position: where the next one begins, bytes.
+    """
+
+    header: Header
+    index: SegmentIndex
+    position: int
 
 
 #: No commit is larger: a drain of the ingest socket, and what was held back.
@@ -51,6 +66,7 @@ def scan_segment(
     observe: Observer | None = None,
     *,
     unacknowledged: int | None = None,
+    known: Known | None = None,
 ) -> Scan:
     """Read a segment.
 
@@ -61,6 +77,7 @@ def scan_segment(
         unacknowledged: the segment was being written, and records from this offset on may not have
             been acknowledged: a hole among them is where a power cut tore the last commit, and
             what follows it is torn, too. Were it kept, the resend would be taken for a duplicate.
+        known: its beginning, which is not read.
 
     Raises:
         OSError: the file cannot be read.
@@ -70,7 +87,7 @@ def scan_segment(
     scan = Scan()
     gap: record_stream.Gap | None = None
     with path.open("rb") as file:
-        for item in record_stream.scan(file, str(path)):
+        for item in _items(file, path, scan, known):
             if isinstance(item, record_stream.Gap):
                 gap = item
                 scan.torn = item.size
@@ -85,6 +102,17 @@ def scan_segment(
                 gap, scan.torn = None, 0
                 _take_record(scan, item, path, reader, observe)
     return scan
+
+
+def _items(
+    file: BinaryIO, path: Path, scan: Scan, known: Known | None
+) -> Iterator[record_stream.Placed | record_stream.Record | record_stream.Gap]:
+    """Return what the file holds behind what is known, which is noted as if it had been read."""
+    if known is None:
+        return record_stream.scan(file, str(path))
+    scan.header, scan.index, scan.size = known.header, known.index, known.position
+    scan.end = known.header.first + len(known.index)
+    return record_stream.scan_on(file, str(path), known.header, known.position, scan.end)
 
 
 def _is_torn(path: Path, gap: record_stream.Gap, scan: Scan, unacknowledged: int | None) -> bool:

@@ -32,7 +32,7 @@ class FileLog:
     Attributes:
         journal_id: the journal's id.
         folder: where its segments lie.
-        rolls: grows whenever a segment is closed.
+        rolls: grows whenever the index of a segment, or of a part of it, is saved.
     """
 
     def __init__(
@@ -68,6 +68,8 @@ class FileLog:
         self._reader = SegmentReader()
         self._synced_at = time.monotonic()
         self._dirty = False
+        self._index_every = min(options.index_every, options.segment_bytes // 4)
+        self._indexed = 0  # bytes of the active segment that the index in its side file covers
         self._side_file = DurableFile(folder, journal_id)
         self._side_file.write(head)
         self._side_file.sync()
@@ -174,6 +176,20 @@ class FileLog:
             self._side_file.write(self._durable)
         if active.segment.size >= self._options.segment_bytes:
             self._retire(active)
+        elif active.segment.size - self._indexed >= self._index_every:
+            self._indexed = active.segment.size
+            self._save_index(active.segment)
+
+    def _save_index(self, segment: Segment) -> bool:
+        """Write a segment's index to its side file; a failure only costs a longer start."""
+        assert segment.index is not None  # noqa: S101  # an active segment's index is in memory
+        self.rolls += 1
+        try:
+            segment.index.save(segment.index_path, segment.size, segment.salt)
+        except OSError as error:
+            _log.warning("%s: %s", segment.index_path, error.strerror)
+            return False
+        return True
 
     def rollback(self) -> None:
         """Forget what was appended since the last `sync` that succeeded."""
@@ -201,14 +217,9 @@ class FileLog:
                 active.sync()
         active.close()
         failpoints.hit("journal.full")
-        self._active, self._dirty = None, False
-        self.rolls += 1
-        if active.holds_records and segment.index is not None:
-            try:
-                segment.index.save(segment.index_path, segment.size, segment.salt)
-            except OSError as error:
-                _log.warning("%s: %s", segment.index_path, error.strerror)
-            else:
+        self._active, self._dirty, self._indexed = None, False, 0
+        if active.holds_records:
+            if self._save_index(segment) and segment.index is not None:
                 self._reader.remember(segment.first, segment.index)
                 segment.index = None
             self._closed.append(segment)

@@ -89,10 +89,10 @@ class Placed(NamedTuple):
 class _Window:
     """The part of a stream that is in memory."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, base: int = 0) -> None:
         # of a pipe, take what is there: its writer may still live
         self._read = getattr(stream, "read1", stream.read)
-        self.base = 0
+        self.base = base
         self._ended = False
         self.data = b""
         self.at = 0
@@ -129,8 +129,33 @@ def scan(stream: BinaryIO, what: str) -> Iterator[Placed | Record | Gap]:
     """
     window = _Window(stream)
     _refuse_foreign(window, what)
-    salt: int | None = None
-    after = 0  # where the next offset may lie
+    yield from _scan(window, what, None, 0)
+
+
+def scan_on(
+    stream: BinaryIO, what: str, header: Header, position: int, after: int
+) -> Iterator[Placed | Record | Gap]:
+    """Yield what a segment holds from one of its records on.
+
+    Args:
+        stream: the segment's file; it can be read anywhere.
+        what: what to call it in errors.
+        header: its header.
+        position: where the record begins in the file, bytes.
+        after: the lowest offset that the record may have.
+
+    Raises:
+        VersionError: a segment has a newer version than this program reads.
+        OSError: reading failed.
+    """
+    stream.seek(position)
+    window = _Window(stream, position)
+    yield from _scan(window, what, header.salt, after)
+
+
+def _scan(
+    window: _Window, what: str, salt: int | None, after: int
+) -> Iterator[Placed | Record | Gap]:
     while window.at < len(window.data) or window.has(1):
         record = None if salt is None else _record(window, salt)
         if record is not None:

@@ -1,0 +1,77 @@
+"""A broker's state under random work, without sockets, and what it promised meanwhile."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+from drytorch_broker.committer import Committer
+from drytorch_broker.config import BrokerConfig
+from drytorch_broker.retention import Retention
+from drytorch_broker.state import open_state
+from drytorch_schemas.control import Ack
+from uplinks import batch, hello
+
+PRODUCERS = {name * 32: run * 32 for name, run in zip("abc", "def", strict=True)}
+
+
+class Scenario:
+    """A broker's state under random work, and what it promised."""
+
+    def __init__(self, folder: Path, chance: random.Random, *, trims: bool = True) -> None:
+        self.folder = folder
+        self._trims = trims
+        self.chance = chance
+        self.acknowledged = dict.fromkeys(PRODUCERS, 0)
+        self.start = 0
+        self.is_open = False
+        self._open()
+
+    def _open(self) -> None:
+        keep = self.chance.choice([0, 12_000]) if self._trims else 0
+        self.state = open_state(config_of(self.folder, keep_bytes=keep), 0.0)
+        self.is_open = True
+        self._committer = Committer(self.state)
+        self._retention = Retention(self.state)
+        for producer in PRODUCERS:
+            self.state.inlet.on_hello(hello(producer=producer), 0.0)
+
+    def work_on(self) -> None:
+        """Work until the power is gone."""
+        while True:
+            self.work()
+
+    def work(self) -> None:
+        """Do one of the things that a broker does."""
+        match self.chance.randrange(20):
+            case 0:
+                self.start = max(self.start, self._retention._cut(time.time_ns()))
+                self._retention.look()
+            case 1:
+                self.is_open = False
+                self.state.close()
+                self._open()
+            case _:
+                self.take()
+                self.note(self._committer.commit(1.0))
+
+    def take(self) -> None:
+        """Take a batch, and do not commit it."""
+        producer = self.chance.choice(list(PRODUCERS))
+        first = self.state.inlet.producers[producer].appended + 1
+        count = self.chance.randint(1, 12)
+        kind = "StartExperiment" if first == 1 else "Metric"
+        count = 1 if first == 1 else count
+        header, body = batch(first, count, producer=producer, run=PRODUCERS[producer], kind=kind)
+        self.state.inlet.on_batch(header, body, 1.0)
+
+    def note(self, acks: list[Ack]) -> None:
+        """Keep what was acknowledged."""
+        for ack in acks:
+            self.acknowledged[ack.producer] = max(self.acknowledged[ack.producer], ack.durable)
+
+
+def config_of(folder: Path, *, keep_bytes: int = 0) -> BrokerConfig:
+    """Return options with small segments."""
+    return BrokerConfig(folder, segment_bytes=4096, keep_bytes=keep_bytes)
