@@ -53,8 +53,9 @@ def broker_moved(about: Round) -> None:
 
 def broker_replaced(about: Round) -> None:
     """The broker is killed, and a new one comes with an empty journal."""
-    if about.journals or not about.kill_broker():
+    if about.replaced or not about.kill_broker():
         return
+    about.replaced = True
     old = about.folder / "old-journal"
     about.journal.rename(old)
     about.journals.append(old)

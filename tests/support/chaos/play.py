@@ -59,7 +59,7 @@ def _check(about: Round) -> list[str]:
     for process in about.processes:
         wrong += checker.faults_of(process, found)
     wrong += checker.faults_of_numbers(found)
-    replaced = len(about.journals) > 1
+    replaced = about.replaced
     if replaced:  # what the workers had not fetched from the old journal is replayed
         for journal in about.journals:
             line = ("replay", journal, "--to", "csv", "--par-dir", about.par_dir)

@@ -57,6 +57,7 @@ class Round:
         proxied: whether the trainings reach the broker over a bad line, and not over the socket.
         processes: all training processes, also those that were killed.
         journals: folders of all journals, oldest first.
+        replaced: whether the broker was replaced by one with an empty journal.
         diary: what happened when.
     """
 
@@ -70,6 +71,7 @@ class Round:
         self.diary: list[str] = []
         self.par_dir = folder / "out"
         self.journals: list[Path] = []
+        self.replaced = False
         self._began = time.monotonic()
         self._readers: list[threading.Thread] = []
         self._clock = folder / "clock"
