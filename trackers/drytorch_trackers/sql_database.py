@@ -140,6 +140,8 @@ class SQLConnection(MetricLoader):
     def on_model_registration(self, event: events.ModelRegistrationEvent) -> None:
         """Remember the model's timestamp for sources that are never registered."""
         models = self._database().models
+        if models.get((self.run, event.model_name)) != event.model_ts:
+            self.flush()  # what waits came before it
         if len(models) >= _MAX_MODELS:
             models.clear()
         models[self.run, event.model_name] = event.model_ts

@@ -85,6 +85,7 @@ class RunRows:
                 connection, origin, event.run_ts, producer=origin.producer, seq=envelope.seq
             )
         self.add_tags(connection, row_id, event.tags)
+        self._forget_guests(origin.run)
         self._remember(origin, Start(row_id, envelope.seq, event.run_ts))
         return row_id
 
@@ -171,12 +172,14 @@ class RunRows:
         start.sources[pair] = row_id
         return row_id
 
-    # ---- inside
-
     def _remember(self, origin: Origin, start: Start) -> None:
         if len(self._starts) >= _REMEMBERED:
             self._starts.clear()
         self._starts[origin.run, origin.producer] = start
+
+    def _forget_guests(self, run: str) -> None:
+        """Let who has no start of its own belong to the latest one."""
+        self._starts = {key: at for key, at in self._starts.items() if key[0] != run or at.seq}
 
     def _find(self, connection: Connection, origin: Origin, seq: int, *, own: bool) -> Start | None:
         """Look for the last start before an event: the producer's own, or anybody's."""
@@ -203,8 +206,8 @@ class RunRows:
         row_id: int | None = connection.execute(query).scalars().first()
         if row_id is not None:
             mine = {"producer": envelope.origin.producer, "seq": envelope.seq}
-            where = bus_runs.c.run_table_id == row_id
-            connection.execute(sqlalchemy.update(bus_runs).where(where).values(mine))
+            claim = sqlalchemy.update(bus_runs).where(bus_runs.c.run_table_id == row_id)
+            connection.execute(claim.values(mine))
             update = sqlalchemy.update(runs).where(runs.c.row_id == row_id)
             connection.execute(update.values(run_ts=event.run_ts))
         return row_id
@@ -217,9 +220,8 @@ class RunRows:
         producer: str = "",
         seq: int = 0,
     ) -> int:
-        name = self._fit.text(origin.experiment)
+        name, run_id = self._fit.text(origin.experiment), self._fit.text(origin.run_id)
         experiment = _insert(connection, experiments, experiment_name=name)
-        run_id = self._fit.text(origin.run_id)
         row_id = _insert(connection, runs, run_id=run_id, run_ts=run_ts, experiment_id=experiment)
         claim = {"run_table_id": row_id, "run": origin.run, "producer": producer, "seq": seq}
         connection.execute(sqlalchemy.insert(bus_runs), claim)
@@ -235,22 +237,21 @@ class RunRows:
         *,
         own: bool = True,
     ) -> int | None:
-        query = (
-            select(sources.c.row_id)
-            .join(bus_sources, bus_sources.c.source_id == sources.c.row_id)
-            .where(
-                sources.c.run_table_id == start.row_id,
-                sources.c.model_name == self._fit.text(pair[0]),
-                sources.c.source_name == self._fit.text(pair[1]),
-            )
-            .order_by(sources.c.row_id.desc())
-            .limit(1)
+        query = select(sources.c.row_id).join(
+            bus_sources, bus_sources.c.source_id == sources.c.row_id
+        )
+        query = query.where(
+            sources.c.run_table_id == start.row_id,
+            sources.c.model_name == self._fit.text(pair[0]),
+            sources.c.source_name == self._fit.text(pair[1]),
         )
         if own:
             query = query.where(bus_sources.c.producer == envelope.origin.producer)
         if source_ts is not None:
             query = query.where(sources.c.source_ts == source_ts)
-        return connection.execute(query).scalars().first()
+        # of another producer the first, which stays the first whatever is registered later
+        query = query.order_by(sources.c.row_id.desc() if own else sources.c.row_id)
+        return connection.execute(query.limit(1)).scalars().first()
 
     def _add_source(
         self,
