@@ -185,12 +185,17 @@ class AppliedLog:
 
         Args:
             noted: the record.
+
+        Raises:
+            OSError: the disk did not take it.
         """
         with self._open() as file:
             file.truncate(self._size)
             file.seek(self._size)
             data = encode(noted) if self._size else MAGIC + encode(noted)
-            file.write(data)
+            written = file.write(data)
+        if written != len(data):
+            raise OSError(f"{self.path} took {written} of {len(data)} bytes: is the disk full?")
         self._size += len(data)
         self._take(noted)
 

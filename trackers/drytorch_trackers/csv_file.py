@@ -21,6 +21,7 @@ from drytorch_trackers.run_folder import RunFolder, RunFolders
 _SIDE_SUFFIX = ".applied"
 #: What the side file's replacement is called while it is written; the name must leave room for it.
 _ROOM = ".next"
+_REMEMBERED = 10_000
 
 
 class CSVDumper(MetricLoader):
@@ -70,6 +71,8 @@ class CSVDumper(MetricLoader):
 
     def on_start_experiment(self, event: events.StartExperimentEvent) -> None:
         """Note whether the run may go on with files that another program wrote."""
+        while len(self._resumed) >= _REMEMBERED:
+            del self._resumed[next(iter(self._resumed))]
         self._resumed[self.run] = event.resumed
         self._over.discard(self.run)
 
@@ -94,8 +97,7 @@ class CSVDumper(MetricLoader):
             for table in tables.values():
                 table.flush()
         for run in self._over:
-            self._tables.pop(run, None)
-            self._resumed.pop(run, None)
+            self._tables.pop(run, None)  # a late event, or the end of its loss, may still come
             if self._folders is not None:
                 self._folders.release(run)
         self._over.clear()

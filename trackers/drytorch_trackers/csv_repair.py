@@ -28,12 +28,14 @@ class _Survey:
         end: length of the file after these.
         marked: length up to which everything was on disk, by any record.
         closed: whether all agree and the last is a mark, so that what follows is not ours.
+        begun: whether the file's first bytes are ours, also where they are torn.
     """
 
     count: int
     end: int
     marked: int
     closed: bool
+    begun: bool
 
 
 def file_size(path: Path) -> int:
@@ -64,11 +66,11 @@ def repair(path: Path, log: AppliedLog, csv_format: CsvFormat, *, adopt: bool) -
     size = file_size(path)
     survey = _survey(path, log.path, size)
     if 0 < size < survey.marked and survey.end != size:
-        _take_as_it_is(log)
-        return _complete(path, log, csv_format)
+        return _take_as_it_is(path, log, csv_format)
     log.keep(survey.count)
     if survey.count == 0:
-        return _complete(path, log, csv_format) if adopt and size else 0
+        keep = adopt and size and not survey.begun
+        return _complete(path, log, csv_format) if keep else 0
     if size > survey.end:
         if survey.closed:
             return _complete(path, log, csv_format)
@@ -78,7 +80,9 @@ def repair(path: Path, log: AppliedLog, csv_format: CsvFormat, *, adopt: bool) -
 
 def _survey(path: Path, side: Path, size: int) -> _Survey:
     fitting = trusted = trusted_end = marked = total = 0
+    begun = False
     for total, noted in enumerate(applied.read(side), 1):
+        begun = begun or (noted.kind == applied.ROW and noted.start == 0 < noted.end)
         if noted.kind == applied.MARK:
             marked = max(marked, noted.end)
         if fitting == total - 1 and (noted.end <= size or noted.kind == applied.REWRITTEN):
@@ -96,7 +100,7 @@ def _survey(path: Path, side: Path, size: int) -> _Survey:
                     break
                 count += 1
                 end = end if noted.kind == applied.REWRITTEN else noted.end
-    return _Survey(count, end, marked, closed)
+    return _Survey(count, end, marked, closed, begun)
 
 
 def _holds(file: BinaryIO, noted: Noted) -> bool:
@@ -104,18 +108,26 @@ def _holds(file: BinaryIO, noted: Noted) -> bool:
     return zlib.crc32(file.read(noted.end - noted.start)) == noted.crc
 
 
-def _take_as_it_is(log: AppliedLog) -> None:
+def _take_as_it_is(path: Path, log: AppliedLog, csv_format: CsvFormat) -> int:
     """Forget where the rows were, but not which events were applied."""
     rows = [each for each in applied.read(log.path) if each.kind == applied.ROW]
-    records = b"".join(applied.encode(each._replace(start=0, end=0, crc=0)) for each in rows)
-    durable.write(log.path, applied.MAGIC + records)
-    log.keep(len(rows))
+    length = _made_whole(path, csv_format)
+    records = [*(each._replace(start=0, end=0, crc=0) for each in rows), applied.mark(length)]
+    # at once: without its mark the file would count as torn
+    durable.write(log.path, applied.MAGIC + b"".join(map(applied.encode, records)))
+    log.keep(len(records))
+    return length
 
 
 def _complete(path: Path, log: AppliedLog, csv_format: CsvFormat) -> int:
     """End somebody's file with a complete row, mark it as trusted, and return its length."""
-    length = csv_format.complete(path)
+    length = _made_whole(path, csv_format)
     if length:
-        durable.sync_file(path)
         log.append(applied.mark(length))
+    return length
+
+
+def _made_whole(path: Path, csv_format: CsvFormat) -> int:
+    length = csv_format.complete(path)
+    durable.sync_file(path)
     return length
