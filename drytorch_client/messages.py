@@ -103,6 +103,7 @@ def say_end(
     *,
     waiting: int = 0,
     at_work: Sequence[str] = (),
+    gave_up: Sequence[str] = (),
 ) -> None:
     """Say how a run ended, where its results are, and what is still to be done.
 
@@ -113,6 +114,7 @@ def say_end(
         par_dir: folder that the trackers write under.
         waiting: events that no broker has acknowledged yet.
         at_work: names of trackers that have not finished.
+        gave_up: names of trackers that left without having handled everything.
     """
     rest = []
     if waiting:
@@ -120,6 +122,9 @@ def say_end(
     if at_work:
         rest.append(f"{', '.join(at_work)} not finished")
     more = f"; {', '.join(rest)}: this goes on by itself, or run `drytorch sync`" if rest else ""
+    if gave_up:
+        names = ", ".join(gave_up)
+        more += f"; {names} had errors: see `drytorch workers` and `drytorch doctor`"
     _LOGGER.info("run %s of %s %s; results under %s%s", run_id, experiment, status, par_dir, more)
 
 

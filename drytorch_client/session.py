@@ -266,6 +266,7 @@ class Session:
             self._plan.par_dir,
             waiting=sender.rest(),
             at_work=[each.name for worker in left for each in worker.spec.declarations],
+            gave_up=local_supervisor().gave_up(self._workers),
         )
 
     def _stop_at_exit(self) -> None:

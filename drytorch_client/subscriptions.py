@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from drytorch_client import scope
 from drytorch_client.declarations import Declaration, declare
-from drytorch_client.errors import TrackerAlreadyRegisteredError, TrackerNotUsedError
+from drytorch_client.errors import (
+    RunWarning,
+    TrackerAlreadyRegisteredError,
+    TrackerNotUsedError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ class Subscriptions:
             self._add(Subscription.of(tracker))
         for name, tracker in named_trackers.items():
             self._add(Subscription.of(tracker, name))
+        self._warn_if_late()
 
     def remove(self, tracker_name: str) -> None:
         """Remove a tracker.
@@ -103,10 +110,12 @@ class Subscriptions:
                 f"No tracker named {tracker_name} is subscribed to experiment "
                 f"{self._experiment}: subscribed are {known}."
             )
+        self._warn_if_late()
 
     def remove_all(self) -> None:
         """Remove all trackers."""
         self._by_name.clear()
+        self._warn_if_late()
 
     def objects(self) -> list[Any]:
         """Return the objects that were subscribed."""
@@ -115,6 +124,16 @@ class Subscriptions:
     def declarations(self) -> list[Declaration]:
         """Return what workers build the trackers from, in the order of subscription."""
         return [each.current() for each in self._by_name.values()]
+
+    def _warn_if_late(self) -> None:
+        """Say that the active run's workers stay as they are."""
+        run = scope.current_run()
+        if run is not None and run.experiment.trackers is self:
+            text = (
+                f"The trackers of run {run.id} were chosen when it started: this change is for "
+                f"the next run; `drytorch track` and `drytorch replay` give this one to another."
+            )
+            warnings.warn(RunWarning(text), stacklevel=3)
 
     def _add(self, subscription: Subscription) -> None:
         name = subscription.declaration.name

@@ -73,6 +73,7 @@ class LocalWorker:
         self._started = 0.0
         self._due = 0.0
         self._watched = True
+        self._stopped: list[str] = []
 
     @property
     def running(self) -> bool:
@@ -83,6 +84,19 @@ class LocalWorker:
     def classes(self) -> set[str]:
         """Names of its trackers' classes, without their modules."""
         return {full_target(each.target).rpartition(":")[2] for each in self.spec.declarations}
+
+    @property
+    def gave_up(self) -> list[str]:
+        """Names of its trackers that left for good without having handled everything."""
+        if self.parts or self._stopped:
+            return self._stopped + [name for part in self.parts for name in part.gave_up]
+        if self.exit_code in {
+            None,
+            os.EX_OK,
+            os.EX_TEMPFAIL,
+        }:  # another one has its name, and works
+            return []
+        return [each.name for each in self.spec.declarations]
 
     @property
     def watched(self) -> bool:
@@ -124,17 +138,26 @@ class LocalWorker:
             self.exit_code = code
             return
         if code == SPLIT_CODE:
-            self.parts = [
-                LocalWorker(part, self._command, self._relay)
-                for part in (alone(self.spec, each) for each in self.spec.declarations)
-                if _goes_on(part)
-            ]
+            self._split()
             self._attend_parts(now)
             return
         if now - self._started > _STABLE:
             self._delay = _FIRST_DELAY
         self._due = now + self._delay
         self._delay = min(self._delay * 2, _MAX_DELAY)
+
+    def _split(self) -> None:
+        """Make a worker of each tracker that has something to do and may try."""
+        for each in self.spec.declarations:
+            part = alone(self.spec, each)
+            try:
+                stopped = owed.read(pathlib.Path(part.owed)).stopped
+            except (OSError, WorkerSpecError):
+                continue  # it has handled all, or somebody else has seen to it
+            if stopped:
+                self._stopped.append(each.name)
+            else:
+                self.parts.append(LocalWorker(part, self._command, self._relay))
 
     def _attend_parts(self, now: float) -> None:
         for part in self.parts:
@@ -152,14 +175,6 @@ class LocalWorker:
             self._process = spawn(self._command(self.spec), self.spec, self._relay)
         except OSError:
             self._ended(os.EX_OSERR, now)  # no memory or descriptors: try again later
-
-
-def _goes_on(part: WorkerSpec) -> bool:
-    """Tell whether a part of a worker that was split has something to do and may try."""
-    try:
-        return not owed.read(pathlib.Path(part.owed)).stopped
-    except (OSError, WorkerSpecError):  # it has handled all, or somebody else has seen to it
-        return False
 
 
 class Supervisor:
@@ -208,6 +223,15 @@ class Supervisor:
         if not left:
             self.relay.drain(max(min(until - time.monotonic(), _DRAIN), 0.0))
         return left
+
+    @staticmethod
+    def gave_up(workers: Iterable[LocalWorker]) -> list[str]:
+        """Return the trackers that left for good without having handled everything.
+
+        Args:
+            workers: whose trackers.
+        """
+        return [name for worker in workers for name in worker.gave_up]
 
     def let_go(self) -> None:
         """Leave all workers alone; they outlive this process."""

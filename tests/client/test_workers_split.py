@@ -98,6 +98,7 @@ def test_parts_are_started_in_its_place(
     worker = watch.start(shared)
     assert watch.wait([worker], 20) == []
     assert worker.exit_code == 73
+    assert watch.gave_up([worker]) == ["csv"]
     assert [part.starts for part in worker.parts] == [1, 1]
 
 
@@ -111,6 +112,7 @@ def test_parts_that_stopped_or_settled_are_left_alone(
     worker = watch.start(shared)
     assert watch.wait([worker], 20) == []
     assert (worker.exit_code, worker.parts) == (0, [])
+    assert watch.gave_up([worker]) == ["csv"]
 
 
 def test_only_what_is_at_work_is_named(
@@ -136,3 +138,16 @@ def test_only_what_is_at_work_is_named(
 def names(worker: LocalWorker) -> list[str]:
     """Return the names of the trackers that a worker stands for."""
     return [each.name for each in worker.spec.declarations]
+
+
+@pytest.mark.parametrize("code", [0, 64, 73, 75, 78])
+def test_who_gave_up(
+    supervise: Callable[[Callable[[WorkerSpec], str]], Supervisor], code: int
+) -> None:
+    """Whoever leaves with an error gave up, but for a worker whose name another one has."""
+    watch = supervise(lambda _spec: f"import sys; sys.exit({code})")
+    (spec,) = planned(tracker("csv"))
+    worker = watch.start(spec)
+    assert watch.gave_up([worker]) == []
+    assert watch.wait([worker], 20) == []
+    assert watch.gave_up([worker]) == ([] if code in {0, 75} else ["csv"])

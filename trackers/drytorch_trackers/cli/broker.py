@@ -103,7 +103,7 @@ def records_of(channel: ControlChannel, wanted: TopicFilter) -> Iterator[tuple[i
 
 def _away(endpoint: Endpoint) -> WorkError:
     return WorkError(
-        f"No broker answers at {endpoint.url}: start one with `drytorch-broker start`, "
+        f"No broker answers at {endpoint.url}: start one with `drytorch-broker start --detach`, "
         f"or name another with --broker.",
         exit_codes.UNAVAILABLE,
     )
