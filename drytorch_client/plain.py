@@ -187,6 +187,8 @@ def _fields(value: Any) -> dict[str, Any] | None:
 
 def _number(value: Any, _convert: _Convert) -> tuple[Any] | None:
     """Convert numpy's scalars and subclasses of Python's own types."""
+    if isinstance(value, enum.Enum):
+        return None  # more than the text or number that it is as well
     kinds: tuple[type, ...] = (str, bytes, int, float)
     for kind in kinds:
         if isinstance(value, kind):

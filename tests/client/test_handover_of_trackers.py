@@ -155,6 +155,28 @@ def test_a_local_class_with_another_one_inside(tmp_path: Path) -> None:
     assert there_and_back(tmp_path, script, "made()") == "given True\n"
 
 
+def test_members_of_a_scripts_enumerations(tmp_path: Path) -> None:
+    """A member that is a text or a number as well arrives as the member that it is."""
+    script = """
+    import enum
+
+    class Color(str, enum.Enum):
+        RED = "red"
+
+    class Level(enum.IntEnum):
+        HIGH = 3
+
+    class Paint(Tracker):
+        def __init__(self, color, level):
+            self.given = color, level
+
+        def on_model_registration(self, event):
+            print(self.given == ("red", 3), *(type(each).__name__ for each in self.given))
+    """
+    shown = there_and_back(tmp_path, script, "Paint(Color.RED, level=Level.HIGH)")
+    assert shown == "True Color Level\n"
+
+
 class Uses(Tracker):
     """A tracker with any arguments."""
 
