@@ -95,6 +95,11 @@ class Broker:
         """Where it listens."""
         return default_endpoint(self.folder).url
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def kill(self) -> None:
         """Kill it with SIGKILL."""
         self._process.kill()
