@@ -10,6 +10,9 @@ import pytest
 
 from broker_work import PRODUCERS, Scenario, config_of
 from drytorch_broker import atomic_file
+from drytorch_broker.filelog import durable_file
+from drytorch_broker.filelog.options import LogOptions
+from drytorch_broker.filelog.recovery import Recovery
 from drytorch_broker.retention import Retention
 from drytorch_broker.state import State, open_state
 from drytorch_schemas.control import FetchContext, Filter
@@ -50,7 +53,7 @@ def test_a_power_cut_costs_nothing_that_was_promised(
         disk = Disk(source, patch, left=chance.randrange(30, 900))
         scenario = Scenario(source, chance)
         with pytest.raises(PowerCutError):
-            scenario.work_on()
+            scenario.work_on(disk)
     disk.after_the_cut(target, chance)
     state = open_state(config_of(target), 0.0)
     Retention(state)
@@ -86,3 +89,19 @@ def test_removed_segments_come_back_in_order_if_at_all(
     assert segments > 2
     assert removed == [".msgpack", ".index", "synced"] * segments
     scenario.state.close()
+
+
+def test_how_far_it_was_is_on_disk_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was acknowledged before a start is told from a torn tail after it (C2)."""
+    scenario = Scenario(tmp_path, random.Random(1))
+    for _ in range(20):
+        scenario.work()
+    head = scenario.state.log.durable
+    scenario.state.log.close()
+    with monkeypatch.context() as patch:
+        disk = Disk(tmp_path, patch, left=10_000)
+        Recovery(tmp_path, LogOptions()).open().close()
+    content = disk.durable((tmp_path / durable_file.NAME).stat().st_ino)
+    assert content == durable_file.encode(scenario.state.log.journal_id, head)

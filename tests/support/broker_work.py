@@ -11,6 +11,7 @@ from drytorch_broker.config import BrokerConfig
 from drytorch_broker.retention import Retention
 from drytorch_broker.state import open_state
 from drytorch_schemas.control import Ack
+from power import Disk, ProcessKilledError
 from uplinks import batch, hello
 
 PRODUCERS = {name * 32: run * 32 for name, run in zip("abc", "def", strict=True)}
@@ -32,14 +33,18 @@ class Scenario:
         keep = self.chance.choice([0, 12_000]) if self._trims else 0
         self.state = open_state(config_of(self.folder, keep_bytes=keep), 0.0)
         self.is_open = True
+        for each in self.state.inlet.producers.values():
+            self._count(each.id, each.durable)  # what a welcome says is a promise, too
         self._committer = Committer(self.state)
         self._retention = Retention(self.state)
         for producer in PRODUCERS:
             self.state.inlet.on_hello(hello(producer=producer), 0.0)
 
-    def work_on(self) -> None:
-        """Work until the power is gone."""
+    def work_on(self, disk: Disk) -> None:
+        """Work, and be killed now and then, until the power is gone."""
         while True:
+            if self.chance.random() < 0.05:
+                self.is_killed(disk)
             self.work()
 
     def work(self) -> None:
@@ -69,7 +74,21 @@ class Scenario:
     def note(self, acks: list[Ack]) -> None:
         """Keep what was acknowledged."""
         for ack in acks:
-            self.acknowledged[ack.producer] = max(self.acknowledged[ack.producer], ack.durable)
+            self._count(ack.producer, ack.durable)
+
+    def _count(self, producer: str, durable: int) -> None:
+        self.acknowledged[producer] = max(self.acknowledged[producer], durable)
+
+    def is_killed(self, disk: Disk) -> None:
+        """Die after writing a commit and before it is on disk, and be started again."""
+        self.take()
+        disk.kills = True
+        try:
+            self._committer.commit(1.0)
+        except ProcessKilledError:
+            self.is_open = False
+            self._open()
+        disk.kills = False
 
 
 def config_of(folder: Path, *, keep_bytes: int = 0) -> BrokerConfig:

@@ -23,15 +23,21 @@ class PowerCutError(BaseException):
     """The power is gone; nobody can catch that by accident."""
 
 
+class ProcessKilledError(BaseException):
+    """The process is killed, what it wrote is in the kernel."""
+
+
 class Disk:
     """Watches fsync and fdatasync, and remembers what they made durable in one folder.
 
     Attributes:
         left: how many calls the power lasts.
+        kills: whether whoever waits for the disk next is killed while it does.
     """
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch, left: int) -> None:
         self.left = left
+        self.kills = False
         self._folder = folder
         self._names: dict[str, int] = {}
         self._contents: dict[int, bytes] = {}
@@ -51,6 +57,9 @@ class Disk:
         return call
 
     def _sync(self, descriptor: int) -> None:
+        if self.kills:
+            self.kills = False
+            raise ProcessKilledError
         path = Path(f"/proc/self/fd/{descriptor}").resolve()
         self._hold()
         if path == self._folder:
@@ -60,6 +69,10 @@ class Disk:
 
     def _files(self) -> list[Path]:
         return [each for each in self._folder.iterdir() if each.is_file()]
+
+    def durable(self, inode: int) -> bytes:
+        """Return what of a file is certainly on disk."""
+        return self._contents.get(inode, b"")
 
     def _hold(self) -> None:
         for each in self._files():
@@ -80,7 +93,7 @@ class Disk:
         for name in sorted(now.keys() | self._names.keys()):
             inode = chance.choice([now.get(name), self._names.get(name)])
             if inode is not None:
-                old = self._contents.get(inode, b"")
+                old = self.durable(inode)
                 new = os.pread(self._held[inode], 1 << 30, 0)
                 (target / name).write_bytes(_mixed(old, new, chance))
         for descriptor in self._held.values():
