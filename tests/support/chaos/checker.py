@@ -1,6 +1,8 @@
 """Reads only files, after a round, and proves that nothing is missing, repeated or out of order."""
 
+import contextlib
 import csv
+import sqlite3
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,6 +151,24 @@ def faults_of_csv(par_dir: Path, found: Read, *, ordered: bool) -> list[str]:
         )
         if not expected:
             wrong.append(f"{path} has rows that no quiet run would write")
+    return wrong
+
+
+def faults_of_sql(par_dir: Path, found: Read) -> list[str]:
+    """Return a sentence about every source whose rows in the database are not the journals'."""
+    wrong = []
+    path = par_dir / "metrics.db"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        for (run_id, source), numbers in found.rows.items():
+            table = "step_logs" if source == "Steps" else "logs"
+            statement = (
+                f"SELECT value FROM {table} AS l JOIN sources AS s ON l.source_id = s.row_id "  # noqa: S608 - of two names above
+                "JOIN runs AS r ON s.run_table_id = r.row_id "
+                "WHERE r.run_id = ? AND s.source_name = ? AND metric_name = 'n'"
+            )
+            written = [int(row[0]) for row in database.execute(statement, (run_id, source))]
+            if sorted(written) != sorted(numbers):
+                wrong.append(_difference(path, written, numbers))
     return wrong
 
 

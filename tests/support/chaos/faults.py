@@ -86,7 +86,7 @@ def workers_disk_full(about: Round) -> None:
 def training_killed(about: Round) -> None:
     """A training gets SIGKILL, and its run is resumed."""
     victim = _training(about)
-    if victim is None or not victim.accepted:
+    if victim is None:
         return
     victim.killed_at = time.monotonic_ns()
     victim.process.send_signal(signal.SIGKILL)
@@ -160,7 +160,8 @@ ALL: Final[tuple[Fault, ...]] = (
 
 
 def _training(about: Round) -> Process | None:
-    living = about.living()
+    # one that is still starting may rightly refuse to start without a disk
+    living = [each for each in about.living() if each.accepted]
     return about.chance.choice(living) if living else None
 
 

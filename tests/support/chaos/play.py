@@ -62,10 +62,11 @@ def _check(about: Round) -> list[str]:
     replaced = about.replaced
     if replaced:  # what the workers had not fetched from the old journal is replayed
         for journal in about.journals:
-            line = ("replay", journal, "--to", "csv", "--par-dir", about.par_dir)
+            line = ("replay", journal, "--to", "csv", "--to", "sql", "--par-dir", about.par_dir)
             done = about.host.drytorch(*line)
             wrong += [f"replay: {done.stderr}"] if done.returncode else []
     wrong += checker.faults_of_csv(about.par_dir, found, ordered=not replaced)
+    wrong += checker.faults_of_sql(about.par_dir, found)
     if not replaced:
         wrong += _compare_with_replay(about)
     return wrong

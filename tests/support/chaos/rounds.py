@@ -19,7 +19,7 @@ from drytorch_schemas.folders import journal_dir
 from hosts import Host, eventually
 
 HERE: Final = Path(__file__).parent
-TRACKERS: Final = ("csv",)
+TRACKERS: Final = ("csv", "sql")
 #: Numbers that one process may use.
 SPAN: Final = 1_000_000
 
