@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from drytorch_client.declarations import Declaration
+from drytorch_client.workers import owed
+from drytorch_client.workers.spec import WorkerSpec
+from drytorch_schemas.control import Filter
 from drytorch_schemas.folders import spool_dir
 from drytorch_trackers import exit_codes
 from drytorch_trackers.cli import main
@@ -117,6 +121,50 @@ def test_a_folder_of_runs(host: Host, tmp_path: Path) -> None:
     assert done.stdout.count("csv has 3 of 3") == 2
 
 
+def test_a_folder_of_replays(journal: Path, tmp_path: Path, capsys: Captured) -> None:
+    """A folder that no run was recorded in is known by what trackers wrote there."""
+    code, row = verify(tmp_path, "--journal", journal, capsys=capsys)
+    assert code == exit_codes.OK
+    assert [each["tracker"] for each in row["artefacts"]] == ["csv"]
+
+
+def test_only_who_wrote_for_a_run_is_asked(journal: Path, tmp_path: Path, capsys: Captured) -> None:
+    """A run lacks nothing of a tracker that wrote for other runs, unless a worker owes it."""
+    other = Run(9, "other")
+    write_journal(tmp_path / "second", other.whole(2))
+    replay = ["replay", str(tmp_path / "second"), "--to", "yaml", "--par-dir", str(tmp_path)]
+    assert main(replay) == exit_codes.OK
+    line = ["verify", str(tmp_path), "--journal", str(journal), "--json"]
+    line += ["--journal", str(tmp_path / "second")]
+
+    def looked_at(code: int) -> dict[str, list[str]]:
+        capsys.readouterr()
+        assert main(line) == code
+        rows = json.loads(capsys.readouterr().out)["runs"]
+        return {row["run"]: [each["tracker"] for each in row["artefacts"]] for row in rows}
+
+    assert looked_at(exit_codes.OK) == {Run().run: ["csv"], other.run: ["yaml"]}
+    spec = WorkerSpec(
+        name="owing",
+        broker="ipc:///nowhere",
+        declarations=[Declaration(name="CSVDumper", target="csv")],
+        filter=Filter(run=other.run),
+        par_dir=str(tmp_path),
+        log_file=str(tmp_path / "owing.log"),
+        owed=str(owed.owed_file("owing")),
+    )
+    owed.put(spec)
+    assert looked_at(exit_codes.DATA) == {Run().run: ["csv"], other.run: ["csv", "yaml"]}
+
+
+def test_files_of_others_are_not_looked_at(journal: Path, tmp_path: Path, capsys: Captured) -> None:
+    """Files without a tracker's notes, such as DRYTorch's own, are not taken for a tracker's."""
+    (tmp_path / "metadata" / "Exp").mkdir(parents=True)
+    code, row = verify(tmp_path, "--journal", journal, capsys=capsys)
+    assert code == exit_codes.OK
+    assert [each["tracker"] for each in row["artefacts"]] == ["csv"]
+
+
 def test_a_spool_waits(host: Host, tmp_path: Path) -> None:
     """A run without a broker is told from its spool, with the command; after it all is there."""
     away = f"ipc://{tmp_path / 'nobody'}"
@@ -131,13 +179,14 @@ def test_a_spool_waits(host: Host, tmp_path: Path) -> None:
 
 def test_mistakes(journal: Path, tmp_path: Path, capsys: Captured) -> None:
     """What cannot be verified is said in one sentence, with its exit code."""
+    (tmp_path / "empty").mkdir()
     for line, code in (
         (["nope", "--journal", str(journal)], exit_codes.NO_INPUT),
         (["r", "--journal", str(tmp_path / "none")], exit_codes.NO_INPUT),
         (["r", "--journal", str(journal), "--broker", "tcp://127.0.0.1:1"], exit_codes.USAGE),
         ([str(journal), "--journal", str(journal)], exit_codes.USAGE),
         (["r", "--journal", str(journal), "--against", "progress"], exit_codes.USAGE),
-        ([str(tmp_path / "journal" / "..")], exit_codes.NO_INPUT),
+        ([str(tmp_path / "empty")], exit_codes.NO_INPUT),
         (["r"], exit_codes.NO_INPUT),
     ):
         assert main(["verify", *line]) == code, line

@@ -24,6 +24,8 @@ from drytorch_trackers import durable
 from drytorch_trackers.errors import ClaimError, FolderTakenError
 from drytorch_trackers.file_names import escape, run_parts
 
+_NOTES: Final = ".drytorch"
+_CLAIM: Final = "claim.json"
 _CLAIM_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.01
 _logger: Final = logging.getLogger(__name__)
@@ -42,6 +44,39 @@ class RunFolder:
     path: Path
     side: Path
     found: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """That a tracker writes, or wrote, to a folder for a run.
+
+    Attributes:
+        kind: name of the folder for this kind of artefact, for example `csv_metrics`.
+        experiment: name of the experiment.
+        run_id: identifier of the run.
+        run: UUID of the run.
+    """
+
+    kind: str
+    experiment: str
+    run_id: str
+    run: str
+
+
+def claims_in(par_dir: Path) -> Iterator[Claim]:
+    """Yield who wrote under a parent folder; unreadable claims are left out.
+
+    Args:
+        par_dir: the parent folder.
+    """
+    for folders in sorted((par_dir / _NOTES).glob("*/*/folders")):
+        for file in sorted(folders.rglob(_CLAIM)):
+            try:
+                fields = json.loads(file.read_bytes())
+                names = [str(fields[each]) for each in ("experiment", "run_id", "run")]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            yield Claim(folders.parent.name, *names)
 
 
 class RunFolders:
@@ -152,12 +187,12 @@ class RunFolders:
             yield RunFolder(visible.joinpath(*parts), side.joinpath(*parts))
 
     def _side(self, experiment: str) -> Path:
-        return self.par_dir / ".drytorch" / escape(experiment) / self.kind
+        return self.par_dir / _NOTES / escape(experiment) / self.kind
 
 
 def _read_claim(folder: RunFolder) -> dict[str, Any] | None:
     """Return what says whose a folder is, None where it is nobody's."""
-    path = folder.side / "claim.json"
+    path = folder.side / _CLAIM
     try:
         claim = json.loads(path.read_bytes())
         return {**claim, "run": str(claim["run"])}
@@ -177,5 +212,5 @@ def _write_claim(folder: RunFolder, origin: Origin) -> dict[str, Any]:
         "run_id": origin.run_id,
         "found": folder.path.is_dir() and any(folder.path.iterdir()),
     }
-    durable.write(folder.side / "claim.json", json.dumps(claim, indent=2).encode())
+    durable.write(folder.side / _CLAIM, json.dumps(claim, indent=2).encode())
     return claim

@@ -20,6 +20,7 @@ from drytorch_trackers.completeness import Audit, RunState
 
 Records = Iterable[tuple[int, bytes]]
 Wanted = Callable[[str, str, str], bool]
+Concerns = Callable[[str, str], bool]
 
 #: Most missing events that are named; all are counted.
 _MOST_NAMED: Final = 100
@@ -76,8 +77,15 @@ class Verdict:
         return self.state.complete and not any(each.missing for each in self.artefacts)
 
 
+def _always(_run: str, _name: str) -> bool:
+    return True
+
+
 def verify(
-    records: Callable[[], Records], wanted: Wanted, trackers: Mapping[str, Tracker]
+    records: Callable[[], Records],
+    wanted: Wanted,
+    trackers: Mapping[str, Tracker],
+    concerns: Concerns = _always,
 ) -> list[Verdict]:
     """Look at runs.
 
@@ -85,6 +93,8 @@ def verify(
         records: reads the journal from its start: offsets and encoded envelopes.
         wanted: tells by experiment, run id and UUID which runs to look at.
         trackers: whose artefacts to look at, set up, by the name that the user gave.
+        concerns: tells by a run's UUID and a tracker's name whether they have to do with each
+            other; all have by default.
     """
     audit = Audit(wanted)
     for _, payload in records():
@@ -93,7 +103,7 @@ def verify(
         audit.spooled(wire)
     verdicts = {state.run: Verdict(state) for state in audit.runs()}
     if trackers and verdicts:
-        _look_at_artefacts(verdicts, records(), trackers)
+        _look_at_artefacts(verdicts, records(), trackers, concerns)
     return list(verdicts.values())
 
 
@@ -114,19 +124,21 @@ def _envelopes(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _look_at_artefacts(
-    verdicts: Mapping[str, Verdict], records: Records, trackers: Mapping[str, Tracker]
+    verdicts: Mapping[str, Verdict],
+    records: Records,
+    trackers: Mapping[str, Tracker],
+    concerns: Concerns,
 ) -> None:
     events: dict[str, dict[str, list[Delivery]]] = {
-        run: {name: [] for name in trackers} for run in verdicts
+        run: {name: [] for name in trackers if concerns(run, name)} for run in verdicts
     }
     for delivery in _deliveries(verdicts, records):
-        for name, tracker in trackers.items():
-            if delivery.envelope.kind in tracker.keeps:
-                events[delivery.run][name].append(delivery)
+        for name, of_run in events[delivery.run].items():
+            if delivery.envelope.kind in trackers[name].keeps:
+                of_run.append(delivery)
     for run, verdict in verdicts.items():
-        for name, tracker in trackers.items():
-            of_run = events[run][name]
-            missing = tracker.find_missing(of_run)
+        for name, of_run in events[run].items():
+            missing = trackers[name].find_missing(of_run)
             verdict.artefacts.append(ArtefactCheck(name, len(of_run), missing))
 
 

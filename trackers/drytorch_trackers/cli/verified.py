@@ -10,14 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from drytorch_client.declarations import full_target
 from drytorch_client.registry import FILE, FOLDER, RunRegistry
+from drytorch_client.workers import owed
 from drytorch_schemas.folders import journal_dir
 from drytorch_schemas.journal_reader import segments
 from drytorch_schemas.topics import TopicFilter
 from drytorch_trackers import exit_codes
 from drytorch_trackers.base import Tracker, TrackerContext
 from drytorch_trackers.errors import WorkError
+from drytorch_trackers.run_folder import claims_in
 
+#: Which tracker writes which kind of artefact.
+_KINDS: Final = {"csv_metrics": "csv", "metadata": "yaml"}
 _UUID: Final = re.compile(r"[0-9a-f]{32}")
 _Records = Iterable[tuple[int, bytes]]
 
@@ -33,6 +38,7 @@ class Chosen:
         broker: URL of the broker that is asked.
         expected: names of the runs that must be there, by UUID.
         from_folder: whether a folder of artefacts was named.
+        writers: names of the trackers that wrote there or still have to, by the run's UUID.
     """
 
     wanted: Callable[[str, str, str], bool]
@@ -41,6 +47,7 @@ class Chosen:
     broker: str | None
     expected: dict[str, str] = field(default_factory=dict)
     from_folder: bool = False
+    writers: dict[str, set[str]] = field(default_factory=dict)
 
     @property
     def place(self) -> str:
@@ -53,6 +60,16 @@ class Chosen:
         if self.broker is not None:
             return ["--broker", self.broker]
         return [str(path) for path in self.journals]
+
+    def concerned(self, against: Sequence[str] | None) -> Callable[[str, str], bool]:
+        """Return what tells by a run's UUID and a tracker's name whether to look.
+
+        Args:
+            against: the trackers that were named: they are looked at in all runs.
+        """
+        if against or not self.from_folder:
+            return lambda _run, _name: True
+        return lambda run, name: name in self.writers.get(run, ())
 
     def unmet(self, met: set[str]) -> list[str]:
         """Return the names of the runs that must be there and are not.
@@ -86,15 +103,7 @@ def choose(what: str, par_dir: Path | None, journals: Sequence[Path], broker: st
         return Chosen(TopicFilter().matches_run, par_dir or Path(), [folder], None)
     sources = list(journals) if journals or broker is not None else [_own_journal()]
     if folder.is_dir():
-        expected = _registered(folder)
-        return Chosen(
-            lambda _experiment, _run_id, run: run in expected,
-            par_dir or folder,
-            sources,
-            broker,
-            expected,
-            from_folder=True,
-        )
+        return _of_folder(folder, par_dir or folder, sources, broker)
     return Chosen(_named(what).matches_run, par_dir or Path(), sources, broker)
 
 
@@ -190,6 +199,31 @@ def _own_journal() -> Path:
     return folder
 
 
+def _of_folder(folder: Path, par_dir: Path, sources: Sequence[Path], broker: str | None) -> Chosen:
+    """Return the runs that were recorded in a folder, or written to it."""
+    claims = list(claims_in(par_dir))
+    expected = {each.run: f"{each.experiment}/{each.run_id}" for each in claims}
+    expected |= _registered(folder)
+    if not expected:
+        raise WorkError(
+            f"{folder} is neither a journal nor a folder that runs were written to: name a run, "
+            f"or the --par-dir of an experiment.",
+            exit_codes.NO_INPUT,
+        )
+    writers = _still_writing()
+    for each in claims:
+        writers.setdefault(each.run, set()).add(_KINDS.get(each.kind, ""))
+    return Chosen(
+        lambda _experiment, _run_id, run: run in expected,
+        par_dir,
+        sources,
+        broker,
+        expected,
+        from_folder=True,
+        writers=writers,
+    )
+
+
 def _registered(par_dir: Path) -> dict[str, str]:
     """Return the runs that were recorded in a folder: names by UUID."""
     found: dict[str, str] = {}
@@ -199,18 +233,25 @@ def _registered(par_dir: Path) -> dict[str, str]:
             uuid = registry.known_uuid(run_id)
             if uuid is not None:
                 found[uuid] = f"{file.parent.name}/{run_id}"
-    if not found:
-        raise WorkError(
-            f"{par_dir} is neither a journal nor a folder that runs were recorded in: name a run, "
-            f"or the --par-dir of an experiment.",
-            exit_codes.NO_INPUT,
-        )
+    return found
+
+
+def _still_writing() -> dict[str, set[str]]:
+    """Return the trackers that this host's workers still have to feed, by the run's UUID."""
+    targets = {full_target(name): name for name in _KINDS.values()}
+    found: dict[str, set[str]] = {}
+    for each in owed.pending(at_work=True):
+        run = each.spec.filter.run
+        names = {targets.get(full_target(one.target), "") for one in each.spec.declarations}
+        if run is not None:
+            found.setdefault(run, set()).update(names)
     return found
 
 
 def _present(chosen: Chosen) -> list[str]:
-    """Return the trackers that wrote into a folder that was named, where none was named."""
-    if not chosen.from_folder:
-        return []
-    kinds = {"csv": "csv_metrics", "yaml": "metadata"}
-    return [name for name, kind in kinds.items() if (chosen.par_dir / kind).is_dir()]
+    """Return the trackers that wrote into a folder that was named, where none was named.
+
+    They are known by their claims: DRYTorch's own trackers write the same files, without any.
+    """
+    runs = chosen.writers.keys() & chosen.expected.keys()
+    return sorted({name for run in runs for name in chosen.writers[run]} - {""})

@@ -73,7 +73,7 @@ def command(
     chosen = verified.choose(what, par_dir, journal or [], broker)
     trackers = verified.trackers_of(chosen, against, option or [])
     with verified.records_of(chosen) as (records, damage):
-        verdicts = verify(records, chosen.wanted, trackers)
+        verdicts = verify(records, chosen.wanted, trackers, chosen.concerned(against))
         problem = damage()
     strangers = chosen.unmet({each.state.run for each in verdicts})
     rows = [_row(each, chosen, option or []) for each in verdicts]
