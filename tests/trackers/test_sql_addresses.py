@@ -157,11 +157,22 @@ def test_both_names_at_once_are_refused() -> None:
         SQLConnection("sqlite://", url="sqlite://")
 
 
-def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("module", "url", "package"),
+    [
+        ("psycopg", "postgresql://host/d", r"drytorch-bus\[postgres\]"),
+        ("psycopg2", "postgresql+psycopg2://host/d", "psycopg2-binary"),
+        ("MySQLdb", "mysql://host/d", "mysqlclient"),
+        ("oracledb", "oracle+oracledb://host/d", "oracledb"),
+    ],
+)
+def test_a_missing_driver_is_named(
+    monkeypatch: pytest.MonkeyPatch, module: str, url: str, package: str
+) -> None:
     """Where a driver is not installed, the error names what to install."""
-    monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'drytorch-bus\[postgres\]'"):
-        SQLConnection("postgresql://host/d")
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=rf"pip install '{package}'"):
+        SQLConnection(url)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

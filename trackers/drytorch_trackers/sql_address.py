@@ -22,6 +22,12 @@ _MEMORY: Final = (None, "", ":memory:")
 _HIDDEN: Final = "***"
 _SECRETS: Final = ("password", "passwd", "pwd", "sslpassword")
 _PSYCOPG: Final = "postgresql+psycopg"
+#: What to install for a driver's module where that is not its name.
+_PACKAGES: Final = {
+    "psycopg": "drytorch-bus[postgres]",
+    "psycopg2": "psycopg2-binary",
+    "MySQLdb": "mysqlclient",
+}
 
 
 def parse(given: sqlalchemy.Engine | sqlalchemy.URL | str) -> sqlalchemy.URL:
@@ -155,7 +161,7 @@ def _check_driver(url: sqlalchemy.URL) -> None:
             f"SQLAlchemy knows no database {name!r}: use sqlite or postgresql."
         ) from None
     except ImportError as error:
-        package = "drytorch-bus[postgres]" if name == _PSYCOPG else error.name
+        package = _PACKAGES.get(error.name or "", error.name)
         raise MissingExtraError(
             f"A database at {name}:// needs {error.name}, which is not installed: "
             f"run pip install '{package}'."
