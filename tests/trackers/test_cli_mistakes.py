@@ -37,6 +37,8 @@ def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("replay journal --to csv -o par_dir", 64, ["option=value"]),
         ("replay journal --to csv -o sql.url=x", 64, ["sql", "csv"]),
         ("replay journal --to csv --speed fast", 64, ["'--speed': 'fast' is not one of 'max'"]),
+        ("replay journal --to csv --run typo", 66, ["No run matches", "--list"]),
+        ("replay journal --to csv --experiment Typo", 66, ["No run matches", "--list"]),
         ("replay gone.msgpack --to csv", 66, ["gone.msgpack"]),
         ("replay journal gone.msgpack --list", 66, ["gone.msgpack"]),
         ("replay journal --to gone.py:Tracker", 66, ["gone.py"]),

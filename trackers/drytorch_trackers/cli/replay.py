@@ -111,6 +111,7 @@ def _of_broker(url: str, wanted: TopicFilter) -> Iterator[tuple[Iterable[Record]
 def _feed(
     records: Iterable[Record], trackers: Mapping[str, Tracker], options: ReplayOptions, where: str
 ) -> int:
+    from drytorch_schemas.topics import TopicFilter
     from drytorch_trackers.cli.leaving import on_signals
     from drytorch_trackers.hosted import Pace
     from drytorch_trackers.replay import replay
@@ -121,6 +122,9 @@ def _feed(
     if done.interrupted:
         _say("Interrupted: the same command completes it.")
         return exit_codes.INTERRUPTED
+    if not done.runs and options.wanted != TopicFilter():
+        _say("No run matches --experiment and --run: --list shows which there are.")
+        return exit_codes.NO_INPUT
     print(f"{plural(done.events, 'event')} of {plural(done.runs, 'run')} went to {where}.")
     return exit_codes.DEAD_LETTERS if done.failures else exit_codes.OK
 
