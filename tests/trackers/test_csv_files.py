@@ -365,6 +365,7 @@ def test_own_parent_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """The option `par_dir` wins over the worker's, and travels as an absolute path."""
     monkeypatch.chdir(tmp_path)
     tracker = CSVDumper(Path("own"))
+    monkeypatch.chdir("/")  # a script may change its folder before the run starts
     declared = declare(tracker)
     feed(declared.build(lambda _: CSVDumper), deliver(METRICS[:1]), tmp_path / "workers")
     assert list(files(tmp_path / "own")) == [FILE]
@@ -401,20 +402,21 @@ def test_dialects(tmp_path: Path, dialect: type[csv.Dialect] | csv.Dialect | str
 
 def test_loading_where_subscribed(tmp_path: Path) -> None:
     """The subscribed object loads what a worker wrote, after waiting for it."""
-    tracker, waited = CSVDumper(), []
+    tracker = CSVDumper()
+    waited: list[object] = []
     with pytest.raises(TrackerError, match="no current run"):
         tracker.load_metrics("net")
     facts = {"experiment": "Exp", "run_id": RUN_ID, "run": origin().run, "par_dir": tmp_path}
 
-    def wait() -> None:
-        waited.append(True)
+    def wait(whom: object) -> None:
+        waited.append(whom)
         write(tmp_path, [*METRICS, metric(9, step=1, x=1), metric(1, "Test", model="b", loss=1)])
 
     tracker.make_current(**facts, wait=wait)
     tracker.reset_current()
     loaded = tracker.load_metrics("net")
     assert loaded == {"Trainer": ([1, 2, 3, 4], {"loss": [0.5, 1.0, 1.5, 2.0]})}
-    assert waited == [True]
+    assert waited == [tracker]
     assert tracker.load_metrics("net", 2)["Trainer"][0] == [1, 2]
     assert tracker.load_metrics("unheard of") == {}
     with pytest.raises(ValueError, match="max_epoch is -2"):

@@ -345,8 +345,9 @@ def test_what_is_missing(tmp_path: Path) -> None:
 def test_own_parent_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The option `par_dir` wins over the worker's, and travels as an absolute path."""
     monkeypatch.chdir(tmp_path)
-    declared = declare(YamlDumper(Path("own")))
-    monkeypatch.chdir("/")
+    tracker = YamlDumper(Path("own"))
+    monkeypatch.chdir("/")  # a script may change its folder before the run starts
+    declared = declare(tracker)
     feed(declared.build(lambda _: YamlDumper), deliver([start()]), tmp_path / "workers")
     assert set(files(tmp_path / "own", FILES)) == {CONFIG}
     assert not (tmp_path / "workers").exists()

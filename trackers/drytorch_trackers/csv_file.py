@@ -39,11 +39,12 @@ class CSVDumper(MetricLoader):
         """Initialize.
 
         Args:
-            par_dir: parent folder of the files; the default is the worker's.
+            par_dir: parent folder of the files, relative to the current one as it is now; the
+                default is the worker's.
             dialect: name, class or settings of a dialect of the `csv` module; the default is
                 Excel's with quotes around everything that is no number.
         """
-        self._own_par_dir = None if par_dir is None else Path(par_dir)
+        self._own_par_dir = None if par_dir is None else Path(par_dir).absolute()
         self._format = CsvFormat(dialect)
         self._folders: RunFolders | None = None
         self._failpoints: Failpoints | None = None
@@ -55,7 +56,7 @@ class CSVDumper(MetricLoader):
         """Return the options as plain data."""
         options: dict[str, Any] = {}
         if self._own_par_dir is not None:
-            options["par_dir"] = self._own_par_dir.absolute()
+            options["par_dir"] = self._own_par_dir
         if self._format.settings != DEFAULT:
             options["dialect"] = self._format.settings
         return (), options

@@ -33,9 +33,10 @@ class YamlDumper(Tracker):
         """Initialize.
 
         Args:
-            par_dir: parent folder of the files; the default is the worker's.
+            par_dir: parent folder of the files, relative to the current one as it is now; the
+                default is the worker's.
         """
-        self._own_par_dir = None if par_dir is None else Path(par_dir)
+        self._own_par_dir = None if par_dir is None else Path(par_dir).absolute()
         self._folders: RunFolders | None = None
         self._failpoints: Failpoints | None = None
         self._documents = Documents()
@@ -45,7 +46,7 @@ class YamlDumper(Tracker):
     def declared(self) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
         """Return the options as plain data."""
         own = self._own_par_dir
-        return (), {} if own is None else {"par_dir": own.absolute()}
+        return (), {} if own is None else {"par_dir": own}
 
     def setup(self, context: TrackerContext) -> None:
         """Make the parent folder, so that one that cannot be written is known at once."""
