@@ -133,6 +133,12 @@ class BatchWindow:
             if gap[1] > durable or (spooled is not None and spooled < gap[0])
         ]
 
+    @property
+    def in_memory_only(self) -> int:
+        """How many events lie nowhere else."""
+        both = zip(self._batches, self._in_spool, strict=True)
+        return sum(batch.count for batch, spooled in both if not spooled)
+
     def distrust_spool(self, after: int) -> None:
         """Take what lies in memory for nowhere else: the spool has lost it.
 

@@ -140,6 +140,23 @@ def say_left(count: int, broker: str, spool: str) -> None:
     _LOGGER.info("%d events wait %sfor the broker at %s: run `drytorch sync`", count, place, broker)
 
 
+def say_lost(count: int, broker: str, spool: str) -> None:
+    """Say, at the end of the process, what is lost.
+
+    Args:
+        count: events that neither the broker nor the disk has taken.
+        broker: URL of the broker.
+        spool: folder of the spool, which could not be written.
+    """
+    _LOGGER.warning(
+        "warning: %d events are lost, since the broker at %s was away and %s could not be written: "
+        "make room there",
+        count,
+        broker,
+        spool,
+    )
+
+
 class _Said:
     """What the user knows already."""
 

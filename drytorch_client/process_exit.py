@@ -105,8 +105,10 @@ def close_all() -> None:
     """Close all senders, and say in one line what is still to be delivered."""
     for sender in list(_PROCESS.senders.values()):
         sender.close()
-        if sender.untold:
-            status = sender.status()
+        status = sender.status()
+        if status.lost:
+            messages.say_lost(status.lost, status.url, status.spool)
+        elif sender.untold:
             messages.say_left(sender.untold, status.url, status.spool)
 
 

@@ -62,6 +62,7 @@ class SenderCore:
         producer, self._spool = _producer(config)
         self.intake: Final = Intake(producer.id, self.queue, self._spool, config)
         self._identity: RunIdentity | None = None
+        self._lost = 0
         self._uplink: Final = Uplink(
             producer,
             self._spool,
@@ -165,8 +166,18 @@ class SenderCore:
         self.queue.close()
         if not self._thread.is_alive():
             self._courier.waker.close()
+            if self._spool.broken and self.pending:
+                self._mend()
             self._write_rest()
+            unspooled = sum(count for _, count, _, spooled in self.intake.ready if not spooled)
+            self._lost = self._uplink.window.in_memory_only + unspooled + len(self.queue)
             self._spool.close(remove=self.pending == 0)
+
+    def _mend(self) -> None:
+        """Try a last time to write what lies in memory only."""
+        with contextlib.suppress(SpoolError):
+            self._spool.open()
+            self._uplink.window.respool(self._spool.append)
 
     def _write_rest(self) -> None:
         """Spool what is in the queue; of what finds no room, metrics are declared lost."""
@@ -207,6 +218,7 @@ class SenderCore:
             broker="connected" if self._courier.up else "away",
             spool=str(self._spool.folder),
             url=endpoint_of(self._config).url,
+            lost=self._lost,
         )
 
     def abandon(self) -> None:

@@ -24,6 +24,7 @@ class SenderStatus:
         broker: `connected`, `away` or `disabled`.
         spool: folder of the spool, empty without one.
         url: where the broker listens, empty without one.
+        lost: events that neither broker nor disk had taken when the process ended.
     """
 
     accepted: int = 0
@@ -35,6 +36,7 @@ class SenderStatus:
     broker: Literal["connected", "away", "disabled"] = "disabled"
     spool: str = ""
     url: str = ""
+    lost: int = 0
 
     @property
     def unacknowledged(self) -> int:

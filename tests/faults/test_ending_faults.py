@@ -15,6 +15,7 @@ import pytest
 import emitting
 from drytorch_schemas.endpoint import read_endpoint
 from drytorch_schemas.folders import journal_dir, spool_dir
+from drytorch_schemas.spool_files import Batch, batches, spool_segments
 from hosts import Host, eventually
 from journaled import assert_complete, journaled
 
@@ -163,3 +164,44 @@ def test_experiments_one_after_the_other(host: Host) -> None:
     kinds = ["StartExperiment", "Metric", "Metric", "StopExperiment"]
     turns = [("First", "r0"), ("Second", "r1"), ("First", "r2")]
     assert told == [(*turn, kind) for turn in turns for kind in kinds]
+
+
+@pytest.mark.parametrize("room", [False, True], ids=["for good", "until the end"])
+def test_neither_broker_nor_disk(host: Host, *, room: bool) -> None:
+    """Ended without broker on a full disk: what cannot be spooled is lost, and told (A9, A15)."""
+    ended = emitting.run(
+        host,
+        f"""
+        import resource
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        for number in range(100):
+            emit(number)
+        while sender.status().queued or sender._core._spool.broken:
+            time.sleep(0.01)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        for number in range(100, 200):
+            emit(number)
+        while sender.status().queued or not sender._core._spool.broken:
+            time.sleep(0.01)
+        sender._core._courier._mend_due = time.monotonic() + 60
+        if {room}:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        """,
+        broker="tcp://127.0.0.1:9",
+        away_wait=0.2,
+    )
+    assert ended.returncode == 0, ended
+    last = ended.stderr.splitlines()[-1]
+    (folder,) = spool_dir().iterdir()
+    spooled = sum(
+        each.count
+        for path in spool_segments(folder)
+        for each in batches(path)
+        if isinstance(each, Batch)
+    )
+    if room:
+        assert spooled == 200
+        assert last.startswith("drytorch: 200 events wait in ")
+    else:
+        assert spooled == 100
+        assert last.startswith("drytorch: warning: 100 events are lost, since the broker at tcp:")

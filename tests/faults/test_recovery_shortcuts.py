@@ -11,6 +11,7 @@ import pytest
 
 import big_journal
 from broker_work import Scenario, config_of
+from drytorch_broker import snapshot
 from drytorch_broker.filelog import scan
 from drytorch_broker.state import State, open_state
 from drytorch_schemas.records import ENVELOPE
@@ -34,21 +35,27 @@ def known(state: State) -> tuple[object, ...]:
 def test_side_files_change_nothing(tmp_path: Path, seed: int) -> None:
     """After a kill a broker knows the same with its side files as from the journal alone (C1)."""
     (tmp_path / "journal").mkdir()
-    scenario = Scenario(tmp_path / "journal", random.Random(seed), trims=False)
+    chance = random.Random(seed)
+    scenario = Scenario(tmp_path / "journal", chance, trims=False)
+    snapshots: list[bytes] = []
     for _ in range(150):
         scenario.work()
+        if (scenario.folder / snapshot.NAME).exists():
+            snapshots.append((scenario.folder / snapshot.NAME).read_bytes())
     killed, bare = tmp_path / "killed", tmp_path / "bare"
     shutil.copytree(scenario.folder, killed)
+    earlier = shutil.copytree(killed, tmp_path / "before it could save its state")
+    (earlier / snapshot.NAME).write_bytes(chance.choice(snapshots[-40:]))
     bare.mkdir()
     for path in killed.glob("*.msgpack"):
         shutil.copy(path, bare)
     found = []
-    for folder in (killed, bare):
+    for folder in (killed, earlier, bare):
         state = open_state(config_of(folder), 0.0)
         found.append(known(state))
         assert state.report == []
         state.close()
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]
     scenario.state.close()
 
 

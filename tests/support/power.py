@@ -31,13 +31,16 @@ class Disk:
     """Watches fsync and fdatasync, and remembers what they made durable in one folder.
 
     Attributes:
-        left: how many calls the power lasts.
+        left: how many calls the power lasts; with `at`, how many of those.
         kills: whether whoever waits for the disk next is killed while it does.
     """
 
-    def __init__(self, folder: Path, patch: pytest.MonkeyPatch, left: int) -> None:
+    def __init__(
+        self, folder: Path, patch: pytest.MonkeyPatch, left: int, at: str | None = None
+    ) -> None:
         self.left = left
         self.kills = False
+        self._at = at
         self._folder = folder
         self._names: dict[str, int] = {}
         self._contents: dict[int, bytes] = {}
@@ -47,9 +50,10 @@ class Disk:
 
     def _counting(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
-            self.left -= 1
             if self.left <= 0:
                 raise PowerCutError
+            if self._at in {None, real.__name__}:
+                self.left -= 1
             if real.__name__ in {"fsync", "fdatasync"}:
                 return self._sync(*arguments)
             return real(*arguments, **options)

@@ -56,8 +56,7 @@ class CsvFormat:
         """
         if None not in cells:
             return self._written(cells).encode()
-        texts = ["" if cell is None else self._alone(cell) for cell in cells]
-        return (self._delimiter.join(texts) + self._end).encode()
+        return self._joined(cells)
 
     def longer(self, raw: bytes, cells: Sequence[Cell]) -> bytes:
         """Return a row with more cells at its end, the others untouched.
@@ -70,7 +69,7 @@ class CsvFormat:
             return raw
         # a file that somebody edited may have other line ends
         body = raw.removesuffix(self._end.encode()).rstrip(b"\r\n")
-        return body + self._delimiter.encode() + self.row(cells)
+        return body + self._delimiter.encode() + self._joined(cells)
 
     def rows(self, file: TextIO) -> Iterator[tuple[bytes, list[str]]]:
         """Yield each complete row, as its bytes and as its cells.
@@ -116,8 +115,13 @@ class CsvFormat:
             binary.truncate(length)
         return length
 
+    def _joined(self, cells: Sequence[Cell]) -> bytes:
+        texts = ["" if cell is None else self._alone(cell) for cell in cells]
+        return (self._delimiter.join(texts) + self._end).encode()
+
     def _alone(self, cell: Cell) -> str:
-        return self._written([cell]).removesuffix(self._end)
+        # never as the only one: an empty text alone is refused without quotes
+        return self._written([cell, 0]).removesuffix(self._delimiter + self._written([0]))
 
     def _written(self, cells: Sequence[Cell]) -> str:
         self._buffer.seek(0)
