@@ -20,8 +20,8 @@ from drytorch_broker.log import TopicKey, Wanted
 from drytorch_schemas.errors import DecodingError
 from drytorch_schemas.packing import pack, unpack
 
-_FORMAT: Final = f"drytorch-index-1-{sys.byteorder}"
-_CRC_BYTES: Final = 4
+#: CRC and length of the header, 4 bytes each; the header; positions and topics as in memory.
+_FORMAT: Final = f"drytorch-index-2-{sys.byteorder}"
 #: A segment's index takes 8 bytes a record; a larger file is none of ours.
 _MAX_BYTES: Final = 1 << 28
 
@@ -104,17 +104,11 @@ class SegmentIndex:
         Raises:
             OSError: it could not be written.
         """
-        packed = pack(
-            {
-                "format": _FORMAT,
-                "size": size,
-                "salt": salt,
-                "table": [list(topic) for topic in self.table],
-                "positions": self.positions.tobytes(),
-                "topics": self.topics.tobytes(),
-            }
-        )
-        atomic_file.write(path, packed + crc32(packed).to_bytes(_CRC_BYTES, "big"))
+        table = [list(topic) for topic in self.table]
+        header = pack([_FORMAT, size, salt, len(self), table])
+        parts = (header, self.positions.tobytes(), self.topics.tobytes())
+        data = b"".join((len(header).to_bytes(4, "big"), *parts))
+        atomic_file.write(path, crc32(data).to_bytes(4, "big") + data)
 
     @classmethod
     def load(cls, path: Path, size: int, salt: int) -> SegmentIndex | None:
@@ -153,18 +147,18 @@ class SegmentIndex:
     def _load(cls, path: Path, salt: int) -> tuple[SegmentIndex, int] | None:
         """Return an index and how many bytes of its segment it covers."""
         try:
-            data = path.read_bytes()
-            packed, crc = data[:-_CRC_BYTES], data[-_CRC_BYTES:]
-            if crc32(packed).to_bytes(_CRC_BYTES, "big") != crc:
+            data = memoryview(path.read_bytes())
+            if len(data) > _MAX_BYTES or crc32(data[4:]).to_bytes(4, "big") != data[:4]:
                 return None
-            fields = unpack(packed, _MAX_BYTES)
-            if (fields["format"], fields["salt"]) != (_FORMAT, salt):
+            begin = 8 + int.from_bytes(data[4:8], "big")
+            name, size, found, count, table = unpack(bytes(data[8:begin]), _MAX_BYTES)
+            if (name, found) != (_FORMAT, salt):
                 return None
-            size = int(fields["size"])
-            index = cls(array("I"), array("I"), [TopicKey(*topic) for topic in fields["table"]])
-            index.positions.frombytes(fields["positions"])
-            index.topics.frombytes(fields["topics"])
-        except (OSError, DecodingError, KeyError, TypeError, ValueError):
+            index = cls(table=[TopicKey(*topic) for topic in table])
+            middle = begin + count * index.positions.itemsize
+            index.positions.frombytes(data[begin:middle])
+            index.topics.frombytes(data[middle:])
+        except (OSError, DecodingError, TypeError, ValueError):
             return None
         index._numbers = {topic: number for number, topic in enumerate(index.table, 1)}
-        return (index, size) if len(index.positions) == len(index.topics) else None
+        return (index, size) if len(index) == len(index.topics) == count else None
