@@ -10,6 +10,7 @@ import pytest
 from drytorch_broker import committer, inlet, log_lines, lost, producers, rejects, retention
 from drytorch_broker import workers as broker_workers
 from drytorch_broker.config import BrokerConfig
+from drytorch_broker.filelog import reading
 from drytorch_broker.filelog.options import LogOptions
 from drytorch_broker.worker_files import MAX_DEAD_BYTES
 from drytorch_client import defaults, epoch, handover, messages, naming
@@ -57,6 +58,10 @@ FIGURES: dict[str, list[object]] = {
     "Batches held for one producer while an earlier one is missing": [
         shown("bytes", inlet.MAX_HELD_BYTES)
     ],
+    "What a start after a kill reads of the journal": [
+        shown("bytes", LogOptions().index_every),
+    ],
+    "Indexes of segments in memory": [shown("bytes", reading._INDEX_BYTES)],
     "Batches held for all producers": [shown("bytes", inlet.MAX_HELD_TOTAL)],
     "A gap in a producer's numbers": [f"{producers.FIRST_NAK_DELAY:g} s"],
     "A full or failing journal": [f"every {committer.RETRY_EVERY:g} s"],

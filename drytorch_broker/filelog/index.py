@@ -44,6 +44,11 @@ class SegmentIndex:
     def __len__(self) -> int:
         return len(self.positions)
 
+    @property
+    def memory(self) -> int:
+        """What its records take in memory, without the topics' names."""
+        return self.positions.itemsize * 2 * len(self)
+
     def add(self, position: int, topic: TopicKey | None) -> None:
         """Add the next record.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_right
-from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import islice
 from typing import Final
@@ -16,7 +15,8 @@ from drytorch_broker.filelog.segment import Segment
 from drytorch_broker.log import Slice, Wanted
 
 _log: Final = logging.getLogger(__name__)
-_INDEXES_IN_MEMORY: Final = 8
+#: Most memory that indexes of closed segments take, bytes; one takes about 2 MiB.
+_INDEX_BYTES: Final = 48 << 20
 #: Most records that one read looks at: a reader for which nothing matches must not hold up others.
 _MAX_SCAN: Final = 500_000
 _MAX_REMEMBERED_DAMAGE: Final = 1000
@@ -32,7 +32,8 @@ class SegmentReader:
     def __init__(self) -> None:
         """Initialize."""
         self.damaged: dict[int, str] = {}
-        self._cache: OrderedDict[int, SegmentIndex] = OrderedDict()
+        self._cache: dict[int, SegmentIndex] = {}  # the one that was used last at the end
+        self._cached = 0
         self._topics = BatchReader()
 
     def read(
@@ -82,14 +83,16 @@ class SegmentReader:
             first: the segment's first offset.
             index: its index.
         """
+        self.forget(first)
         self._cache[first] = index
-        self._cache.move_to_end(first)
-        while len(self._cache) > _INDEXES_IN_MEMORY:
-            self._cache.popitem(last=False)
+        self._cached += index.memory
+        while self._cached > _INDEX_BYTES and len(self._cache) > 1:
+            self.forget(next(iter(self._cache)))
 
     def forget(self, first: int) -> None:
         """Drop the index of a segment that is gone."""
-        self._cache.pop(first, None)
+        if (index := self._cache.pop(first, None)) is not None:
+            self._cached -= index.memory
 
     def _index_of(self, segment: Segment) -> SegmentIndex:
         if segment.index is not None:

@@ -12,7 +12,7 @@ import pytest
 import big_journal
 from broker_work import Scenario, config_of
 from drytorch_broker import snapshot
-from drytorch_broker.filelog import scan
+from drytorch_broker.filelog import reading, scan
 from drytorch_broker.state import State, open_state
 from drytorch_schemas.records import ENVELOPE
 from uplinks import event, topic
@@ -73,4 +73,18 @@ def test_a_start_after_a_kill_reads_the_end_only(
     state.log.append(ENVELOPE, [event(1)], [topic()])
     state.log.sync()
     assert len(state.log.read(0, head + 1, None, 1 << 30, 10**6).records) == head + 1
+    state.close()
+
+
+def test_indexes_in_memory_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many segments are read, their indexes take no more memory than is allowed (C19)."""
+    head = big_journal.write(tmp_path, 20_000, segment_bytes=SEGMENT)
+    state = open_state(config_of(tmp_path), 0.0)
+    reader = state.log._reader
+    one = next(index for each in state.log.segments if (index := each.loaded()) is not None)
+    monkeypatch.setattr(reading, "_INDEX_BYTES", int(2.5 * one.memory))
+    for _ in range(2):
+        assert len(state.log.read(0, head, None, 1 << 30, 10**6).records) == head
+        assert len(reader._cache) == 2
+        assert reader._cached == sum(each.memory for each in reader._cache.values())
     state.close()
