@@ -36,6 +36,20 @@ def test_killed_between_handling_and_commit(
     assert (tmp_path / "out" / CSV).read_bytes() == expected_csv(host, payloads, tmp_path)
 
 
+def test_killed_between_handling_and_flush(
+    host: Host, broker: Broker, workers: Workers, producer_of: Maker, tmp_path: Path
+) -> None:
+    """What a tracker handled and had not written when its worker was killed comes again (D1)."""
+    run = Run()
+    producer_of(run).send(run.whole(200))
+    (tmp_path / "out").mkdir()
+    spec = spec_of(host, broker.url, "KilledBeforeItsFlush")
+    codes = [workers.run(spec)[0] for _ in range(4)]
+    assert codes == [-signal.SIGKILL] * 3 + [0]
+    written = (tmp_path / "out" / "flushed.txt").read_text().split()
+    assert written == [str(epoch) for epoch in range(1, 201)]
+
+
 def test_a_worker_that_comes_after_its_run(
     host: Host, broker: Broker, workers: Workers, producer_of: Maker, tmp_path: Path
 ) -> None:

@@ -139,3 +139,27 @@ class Picky(Tracker):
         """Raise, mostly."""
         if event.epoch % 15:  # type: ignore[attr-defined]  # a MetricEvent
             raise ValueError("not a fifteenth")
+
+
+class KilledBeforeItsFlush(Tracker):
+    """Keeps what it is given in memory until it is flushed, and is killed thrice before it is."""
+
+    def setup(self, context: TrackerContext) -> None:
+        """Begin with nothing."""
+        super().setup(context)
+        self.kept: list[str] = []
+
+    def on_metric(self, event: object) -> None:
+        """Keep a line."""
+        self.kept.append(f"{event.epoch}\n")  # type: ignore[attr-defined]  # a MetricEvent
+
+    def flush(self) -> None:
+        """Die, or write the lines."""
+        kills = self.context.par_dir / "kills"
+        if self.kept and not (kills.exists() and kills.stat().st_size >= 3):
+            with kills.open("a") as file:
+                file.write("x")
+            os.kill(os.getpid(), signal.SIGKILL)
+        with (self.context.par_dir / "flushed.txt").open("a") as file:
+            file.writelines(self.kept)
+        self.kept.clear()
