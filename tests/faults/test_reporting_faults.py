@@ -159,7 +159,7 @@ def test_clock_jumps_back(host: Host, tmp_path: Path) -> None:
     assert '"completed"' in host.drytorch("runs", "--json").stdout
 
 
-#: Bytes that a burst may add to a process: the queue, 64 MiB as it counts, window and spool's reads.
+#: Bytes that a burst may add to a process: the queue, 64 MiB as it counts, window, reads.
 BURST_ADDS = 128 << 20
 
 
