@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dry_loading import drytorch_loaded
 from drytorch_client.errors import RegistryError
 from drytorch_client.registry import RunRegistry, last_commit
 
@@ -23,9 +24,9 @@ def registry(tmp_path: Path) -> RunRegistry:
 
 def test_the_file_is_drytorchs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The registry's bytes are those that DRYTorch writes for the same runs."""
-    from drytorch.core import experimenting
-
     monkeypatch.chdir(tmp_path)
+    with drytorch_loaded() as modules:
+        experimenting = modules.experimenting
     ours, theirs = RunRegistry(tmp_path, "Exp"), tmp_path / "theirs" / "runs.json"
     upstream = experimenting.RunRegistry(theirs)
     for number in range(3):

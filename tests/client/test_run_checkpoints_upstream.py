@@ -6,12 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 
 from drytorch_client.experiment import Experiment
 
-pytest.importorskip("drytorch")
 SCRIPT = Path(__file__).parents[1] / "support" / "upstream_checkpoints.py"
 RUN_ID = "2026-01-02@03h04m05s"
 EPOCH, WEIGHT, RATE = 3, 7.0, 0.25
