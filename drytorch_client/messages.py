@@ -7,6 +7,7 @@ They go to the logger `drytorch_client.messages`, which prints to stderr: `loggi
 from __future__ import annotations
 
 import logging
+import os
 import pathlib
 import re
 import select
@@ -41,8 +42,24 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a line, unless that would hold up the training: a stopped terminal, a full pipe."""
-        if _takes_more(self.stream):
+        stream = self.stream
+        if not _takes_more(stream):
+            return
+        if stream is not None and stream is sys.__stderr__:
+            self._print(stream, record)
+        else:
             super().emit(record)
+
+    def _print(self, stream: TextIO, record: logging.LogRecord) -> None:
+        """Print past the buffer: what a full or closed stderr refuses must not stay in there.
+
+        The interpreter would try again at its end, and leave with 120 when that fails.
+        """
+        try:
+            stream.flush()
+            os.write(stream.fileno(), f"{self.format(record)}\n".encode(errors="backslashreplace"))
+        except (OSError, ValueError):
+            self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the base class's name
         """Say nothing: a closed stderr must not disturb a training."""

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 import time
 import uuid
@@ -18,6 +19,14 @@ GRACE = 1.0  # seconds: a process that a test has just killed takes a moment to 
 SYSTEM_DEADLINE = 60.0  # seconds: a worker may first finish what it owes
 # The interpreter keeps these helpers for its own whole life, whoever needed them first.
 INTERPRETER_HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+
+# Whoever runs the tests in the background has these ignored, and processes pass that on.
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        _usual = signal.default_int_handler if _number is signal.SIGINT else signal.SIG_DFL
+        signal.signal(_number, _usual)
+# Some tests are about what an interpreter leaves in its buffers.
+os.environ.pop("PYTHONUNBUFFERED", None)
 
 
 @pytest.fixture(autouse=True)

@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from drytorch.utils import repr_utils
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dry_loading import drytorch_loaded
 from drytorch_client import markers
 from drytorch_client.redaction import SECRET_WORDS, is_secret
 from drytorch_client.represent import represent, represent_mapping, represent_summary
 from drytorch_schemas.packing import depth_of, pack
+
+with drytorch_loaded() as _modules:
+    repr_utils = _modules.repr_utils
 
 
 @dataclasses.dataclass

@@ -49,6 +49,7 @@ def test_the_tutorial_s_scripts_and_commands_run(
         printed[command] = done.stdout
         if command == "drytorch sync":
             eventually(lambda: rows_of_the_dead(host.folder) == 1001, 20, "all rows are there")
+            eventually(lambda: "lost" in of_the_dead(host), 20, "the run is lost")
     found = printed["find experiments -name '*.csv' -o -name '*.yaml' -o -name '*.pt'"]
     assert {Path(line).suffix for line in found.splitlines()} == {".csv", ".yaml", ".pt"}
     assert ": complete," in printed["drytorch verify experiments"]
@@ -59,6 +60,11 @@ def test_the_tutorial_s_scripts_and_commands_run(
         ((count,),) = database.execute("SELECT count(*) FROM step_logs").fetchall()
     database.close()
     assert count == 1000
+
+
+def of_the_dead(host: Host) -> str:
+    """Return what `drytorch runs` says of the killed run."""
+    return host.drytorch("runs", "--experiment", "Dies").stdout
 
 
 def rows_of_the_dead(folder: Path) -> int:

@@ -8,11 +8,14 @@ as what another rank was faster to report.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from drytorch_schemas.envelope import Envelope
 from drytorch_schemas.events import StartExperimentEvent
 
-_NOTES = frozenset({"RunLost", "RunFound"})
+_NOTES: Final = frozenset({"RunLost", "RunFound"})
+#: The start is emitted right after `since` is taken; what lies further off is another start's.
+_RIGHT_AFTER: Final = 10_000_000_000  # nanoseconds
 
 
 @dataclass(slots=True)
@@ -49,9 +52,11 @@ class Boundary:
         return envelope.time < self.since or early_note
 
     def _is_it(self, envelope: Envelope) -> bool:
-        event = envelope.event
+        event, after = envelope.event, envelope.time - self.since
         if not isinstance(event, StartExperimentEvent):
             return False
-        return (
-            event.run_ts.isoformat() == self.run_ts if self.run_ts else envelope.time >= self.since
-        )
+        if not self.run_ts:
+            return after >= 0
+        # DRYTorch gives a resumed run the time of its first start
+        same = event.run_ts.isoformat() == self.run_ts
+        return same and (envelope.again or 0 <= after < _RIGHT_AFTER)
