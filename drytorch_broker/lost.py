@@ -9,7 +9,6 @@ from typing import Final
 
 from drytorch_broker.committer import Committer
 from drytorch_broker.log import TopicKey
-from drytorch_broker.processes import is_running
 from drytorch_broker.producers import Producer
 from drytorch_broker.runs import RunInfo
 from drytorch_broker.state import State
@@ -17,6 +16,7 @@ from drytorch_schemas import locations, spool_files
 from drytorch_schemas.errors import LocationError
 from drytorch_schemas.events import RunFoundEvent, RunLostEvent
 from drytorch_schemas.locks import FileLock
+from drytorch_schemas.processes import is_running
 
 #: How often to look, seconds.
 LOOK_EVERY: Final = 1.0

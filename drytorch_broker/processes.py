@@ -1,24 +1,9 @@
-"""Whether a process of this host is there, and its end."""
+"""The end of a process of this host."""
 
 from __future__ import annotations
 
 import os
 import select
-
-
-def is_running(pid: int) -> bool:
-    """Tell whether a process is there, be it frozen or somebody else's.
-
-    Args:
-        pid: its number.
-    """
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def wait_for_end(pid: int, within: float) -> None:

@@ -9,9 +9,9 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from drytorch_broker.lost import SILENCE
-from drytorch_broker.processes import is_running
 from drytorch_broker.state import State
 from drytorch_schemas.limits import MAX_FETCH_BYTES, PROTOCOL_VERSION
+from drytorch_schemas.processes import is_running
 
 #: Most runs and dead letters in one answer: the latest.
 _MAX_ROWS: Final = 10_000

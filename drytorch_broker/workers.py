@@ -7,7 +7,6 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from drytorch_broker.processes import is_running
 from drytorch_broker.worker_files import WorkerFiles
 from drytorch_schemas.control import (
     Attach,
@@ -18,6 +17,7 @@ from drytorch_schemas.control import (
     Done,
     Refused,
 )
+from drytorch_schemas.processes import is_running
 
 _log: Final = logging.getLogger(__name__)
 #: A worker on another host that gave no sign of life for so long has lost its name, seconds.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from drytorch_schemas.envelope import Origin
+
 
 @dataclass(frozen=True, slots=True)
 class RunIdentity:
@@ -22,3 +24,11 @@ class RunIdentity:
     run: str
     rank: int
     host: str
+
+    def origin(self, producer: str) -> Origin:
+        """Return the part of envelopes that the run's events of a producer share.
+
+        Args:
+            producer: id of the producer.
+        """
+        return Origin(producer, self.experiment, self.run_id, self.run, self.rank, self.host)

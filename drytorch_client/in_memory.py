@@ -22,7 +22,7 @@ from drytorch_client.identity import RunIdentity
 from drytorch_client.registry import RunRegistry
 from drytorch_client.run_lock import RunLock
 from drytorch_client.status import SenderStatus
-from drytorch_schemas.envelope import Envelope, Origin, decode, encode_fields
+from drytorch_schemas.envelope import Envelope, decode, encode_fields
 from drytorch_schemas.errors import DecodingError, EncodingError
 from drytorch_schemas.events import BatchProgressEvent, Event, MetricEvent, UnknownEvent
 
@@ -59,14 +59,7 @@ class MemorySender:
             EventNotPlainError: it holds something that cannot travel.
         """
         kind = event.name if isinstance(event, UnknownEvent) else event.kind
-        origin = Origin(
-            self._producer,
-            identity.experiment,
-            identity.run_id,
-            identity.run,
-            identity.rank,
-            identity.host,
-        )
+        origin = identity.origin(self._producer)
         with self._lock:
             seq = 0 if event.live else self._seq + 1
             try:

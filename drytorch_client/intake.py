@@ -204,14 +204,7 @@ class Intake:
         """
         known = self._origins.get(id(identity))
         if known is None:
-            origin = Origin(
-                self._producer,
-                identity.experiment,
-                identity.run_id,
-                identity.run,
-                identity.rank,
-                identity.host,
-            )
+            origin = identity.origin(self._producer)
             if len(self._origins) >= _MAX_ORIGINS:
                 self._origins.clear()
             # with the identity itself, so that nobody else gets its id

@@ -95,15 +95,11 @@ def find(broker: str) -> list[Path]:
     Args:
         broker: its URL.
     """
-    found = []
-    with contextlib.suppress(OSError):
-        for folder in sorted(spool_dir().iterdir()):
-            with contextlib.suppress(OSError, SchemaError):
-                lock = spool_files.lock_path(folder)
-                free = lock.exists() and not FileLock.held_by_other(lock)
-                if free and spool_files.read_meta(folder).broker == broker:
-                    found.append(folder)
-    return found
+    return [
+        folder
+        for folder, meta in spool_files.readable_spools(spool_dir())
+        if meta.broker == broker and spool_files.is_orphan(folder)
+    ]
 
 
 def deliver_all(broker: str, until: float, stop: threading.Event | None = None) -> bool:

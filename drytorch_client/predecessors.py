@@ -6,15 +6,12 @@ epochs to lie before those of the new process.
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 from typing import Final
 
 from drytorch_schemas import spool_files
-from drytorch_schemas.errors import SchemaError
 from drytorch_schemas.folders import journal_dir, spool_dir
-from drytorch_schemas.locks import FileLock
+from drytorch_schemas.processes import is_running
 
 #: Longest wait once the broker is there, seconds.
 _AT_MOST: Final = 15.0
@@ -40,16 +37,14 @@ class Predecessors:
     def expect(self) -> None:
         """Let the spools of dead processes for the same broker go first."""
         journal = "" if self._broker else str(journal_dir())
-        found = []
-        with contextlib.suppress(OSError):
-            for folder in spool_dir().iterdir():
-                with contextlib.suppress(OSError, SchemaError):
-                    meta = spool_files.read_meta(folder)
-                    same = (meta.broker, meta.journal) == (self._broker, journal)
-                    if same and folder != self._own and _is_dead(folder, meta.pid):
-                        found.append(folder)
         self._until, self._look_due = 0.0, 0.0
-        self._left = found
+        self._left = [
+            folder
+            for folder, meta in spool_files.readable_spools(spool_dir())
+            if (meta.broker, meta.journal) == (self._broker, journal)
+            and folder != self._own
+            and _is_dead(folder, meta.pid)
+        ]
 
     def hold(self, now: float) -> bool:
         """Tell whether they still go first; call it while the broker is there.
@@ -70,12 +65,4 @@ class Predecessors:
 
 def _is_dead(folder: Path, pid: int) -> bool:
     """Tell whether a spool's owner is dead; the lock may be held by who delivers it."""
-    if not FileLock.held_by_other(spool_files.lock_path(folder)):
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+    return spool_files.is_orphan(folder) or not is_running(pid)

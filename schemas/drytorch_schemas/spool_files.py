@@ -8,6 +8,7 @@ what is in it, under the dead producer's id and token, and then remove the folde
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -19,10 +20,11 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from drytorch_schemas import records
-from drytorch_schemas.errors import DecodingError, NotAJournalError, VersionError
+from drytorch_schemas.errors import DecodingError, NotAJournalError, SchemaError, VersionError
 from drytorch_schemas.folders import LOCK_FILE, private_folder
 from drytorch_schemas.journal_reader import read
 from drytorch_schemas.limits import FORMAT_VERSION, MAX_TOKEN_BYTES, MIN_TOKEN_BYTES
+from drytorch_schemas.locks import FileLock
 from drytorch_schemas.packing import pack, unpack
 from drytorch_schemas.record_order import Damage, batch_count
 
@@ -125,6 +127,31 @@ def read_meta(folder: Path) -> SpoolMeta:
         raise DecodingError(
             f"{path} is damaged: remove {folder} if what it holds is not needed."
         ) from error
+
+
+def readable_spools(base: Path) -> Iterator[tuple[Path, SpoolMeta]]:
+    """Yield the spools in a folder whose meta file can be read, in the order of their names.
+
+    Args:
+        base: the folder; where it cannot be read there are none.
+    """
+    with contextlib.suppress(OSError):
+        for folder in sorted(base.iterdir()):
+            with contextlib.suppress(OSError, SchemaError):
+                yield folder, read_meta(folder)
+
+
+def is_orphan(folder: Path) -> bool:
+    """Tell whether a spool's owner is gone and nobody else delivers it.
+
+    Args:
+        folder: the spool's folder; False where its lock cannot be looked at.
+    """
+    lock = lock_path(folder)
+    try:
+        return lock.exists() and not FileLock.held_by_other(lock)
+    except (OSError, SchemaError):
+        return False
 
 
 def batches(path: Path) -> Iterator[Batch | Damage]:

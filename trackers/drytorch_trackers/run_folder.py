@@ -92,6 +92,15 @@ class RunFolders:
         self.kind = kind
         self._taken: dict[str, tuple[RunFolder, FileLock]] = {}
 
+    def make(self) -> None:
+        """Make the parent folder and that of the side files.
+
+        Raises:
+            OSError: they cannot be made.
+        """
+        self.par_dir.mkdir(parents=True, exist_ok=True)
+        (self.par_dir / ".drytorch").mkdir(exist_ok=True)
+
     def take(self, origin: Origin) -> RunFolder:
         """Return a run's folder, claimed for it and locked for this process.
 

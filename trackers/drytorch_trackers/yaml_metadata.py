@@ -52,9 +52,8 @@ class YamlDumper(Tracker):
         """Make the parent folder, so that one that cannot be written is known at once."""
         super().setup(context)
         par_dir = (self._own_par_dir or context.par_dir).absolute()
-        par_dir.mkdir(parents=True, exist_ok=True)
-        (par_dir / ".drytorch").mkdir(exist_ok=True)
         self._folders = RunFolders(par_dir, self.folder_name)
+        self._folders.make()
         self._failpoints = Failpoints.get()
 
     def on_start_experiment(self, event: events.StartExperimentEvent) -> None:

@@ -18,7 +18,6 @@ from drytorch_schemas import control, spool_files
 from drytorch_schemas.endpoint import Endpoint
 from drytorch_schemas.errors import SchemaError
 from drytorch_schemas.folders import journal_dir, spool_dir
-from drytorch_schemas.locks import FileLock
 from drytorch_trackers import exit_codes
 from drytorch_trackers.errors import WorkError
 
@@ -53,7 +52,7 @@ class Orphan:
 
 def orphans() -> list[Orphan]:
     """Return the spools of dead producers of this host that can be read."""
-    return [Orphan(*each) for each in _spools(spool_dir()) if _is_free(each[0])]
+    return _dead(spool_dir())
 
 
 def carried(folder: Path) -> list[Orphan]:
@@ -65,7 +64,9 @@ def carried(folder: Path) -> list[Orphan]:
     Raises:
         WorkError: there is none.
     """
-    found = [Orphan(*each) for each in _spools(_spool_folder(folder)) if _is_free(each[0])]
+    found = [
+        Orphan(*each) for each in _spools(_spool_folder(folder)) if spool_files.is_orphan(each[0])
+    ]
     if not found:
         raise WorkError(
             f"{folder} holds no spool of a dead training: name a spool, or the folder `spool` of a "
@@ -89,7 +90,7 @@ def rows(folder: Path | None) -> list[dict[str, Any]]:
                 "producer": meta.producer,
                 "host": meta.host,
                 "pid": meta.pid,
-                "alive": not _is_free(path),
+                "alive": not spool_files.is_orphan(path),
                 "broker": meta.broker or meta.journal,
                 "bytes": sum(each.stat().st_size for each in segments),
                 "events": _events_in(segments),
@@ -108,6 +109,10 @@ def _events_in(segments: list[Path]) -> int:
     return count
 
 
+def _dead(folder: Path) -> list[Orphan]:
+    return [Orphan(*each) for each in _spools(folder) if spool_files.is_orphan(each[0])]
+
+
 def _spool_folder(folder: Path) -> Path:
     if (folder / spool_files.META_FILE).exists():
         return folder
@@ -117,11 +122,11 @@ def _spool_folder(folder: Path) -> Path:
 
 def _spools(folder: Path) -> Iterator[tuple[Path, spool_files.SpoolMeta]]:
     """Yield the spools in a folder, or the folder itself where it is one."""
-    with contextlib.suppress(OSError):
-        single = (folder / spool_files.META_FILE).exists()
-        for path in [folder] if single else sorted(folder.iterdir()):
-            with contextlib.suppress(OSError, SchemaError):
-                yield path, spool_files.read_meta(path)
+    if not (folder / spool_files.META_FILE).exists():
+        yield from spool_files.readable_spools(folder)
+        return
+    with contextlib.suppress(OSError, SchemaError):
+        yield folder, spool_files.read_meta(folder)
 
 
 def needs_local_broker(found: Iterable[Orphan], urls: Iterable[str]) -> bool:
@@ -221,11 +226,3 @@ def _answers(url: str) -> bool:
     except (BrokerAwayError, SchemaError):
         return False
     return True
-
-
-def _is_free(folder: Path) -> bool:
-    lock = spool_files.lock_path(folder)
-    try:
-        return lock.exists() and not FileLock.held_by_other(lock)
-    except (OSError, SchemaError):
-        return False

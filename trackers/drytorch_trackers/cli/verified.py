@@ -36,8 +36,8 @@ class Chosen:
         par_dir: where the artefacts are.
         journals: journal files and folders; empty where a broker is asked.
         broker: URL of the broker that is asked.
-        expected: names of the runs that must be there, by UUID.
-        from_folder: whether a folder of artefacts was named.
+        expected: names of the runs that must be there, by UUID; none but where a folder of
+            artefacts was named.
         writers: names of the trackers that wrote there or still have to, by the run's UUID.
     """
 
@@ -46,7 +46,6 @@ class Chosen:
     journals: Sequence[Path]
     broker: str | None
     expected: dict[str, str] = field(default_factory=dict)
-    from_folder: bool = False
     writers: dict[str, set[str]] = field(default_factory=dict)
 
     @property
@@ -67,7 +66,7 @@ class Chosen:
         Args:
             against: the trackers that were named: they are looked at in all runs.
         """
-        if against or not self.from_folder:
+        if against or not self.expected:
             return lambda _run, _name: True
         return lambda run, name: name in self.writers.get(run, ())
 
@@ -219,7 +218,6 @@ def _of_folder(folder: Path, par_dir: Path, sources: Sequence[Path], broker: str
         sources,
         broker,
         expected,
-        from_folder=True,
         writers=writers,
     )
 
